@@ -1,0 +1,64 @@
+//! The language of Go modules: paths, versions, queries, files, hashes, lists and proofs.
+//!
+//! Everything that the server, the fetchers and the command line say about modules is said with the
+//! types of this crate. It does no IO, reads no clock, starts nothing and never panics, whatever
+//! bytes it is given; readers of archives take their bytes through [`zip::ReadAt`], which the caller
+//! implements. The rules are those of the go command; each item names the function that it mirrors.
+
+mod escape;
+mod gosum;
+mod hash;
+mod info;
+pub mod modfile;
+mod path;
+mod patterns;
+mod proxy_list;
+mod pseudo;
+mod request;
+pub mod semver;
+pub mod sumdb;
+mod version;
+pub mod zip;
+
+pub use escape::{EscapedPath, EscapedVersion};
+pub use gosum::{GoSum, GoSumLine};
+pub use hash::{GoModHash, H1, Sha256, ZipHash};
+pub use info::Info;
+pub use path::{ModulePath, check_import_path};
+pub use patterns::PathPatterns;
+pub use proxy_list::{FallBack, ProxyEntry, ProxyList, ProxySpec, SafeUrl};
+pub use pseudo::PseudoVersion;
+pub use request::{Request, SumdbRequest};
+pub use version::{FileKind, ModuleVersion, Revision, Version};
+
+/// Why some text is not what it should be. Carries what was read and the rule that it breaks.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("malformed {what} `{text}`: {reason}")]
+pub struct ParseError {
+    /// What the text was meant to be: `module path`, `version`, `go.mod line`…
+    pub what: &'static str,
+    /// The text, cut to at most 200 bytes.
+    pub text: String,
+    /// The rule that it breaks, in Go's words where Go has some.
+    pub reason: String,
+}
+
+impl ParseError {
+    /// An error about `text`, which was meant to be a `what`.
+    pub fn new(what: &'static str, text: &str, reason: impl Into<String>) -> Self {
+        let mut end = text.len().min(200);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let text = text
+            .get(..end)
+            .unwrap_or_default()
+            .escape_debug()
+            .to_string();
+        Self {
+            what,
+            text,
+            reason: reason.into(),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! go.mod files with positions.

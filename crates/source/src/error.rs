@@ -1,0 +1,104 @@
+use crate::{SinkError, SourceName};
+use std::time::Duration;
+
+/// Which of the closed set of outcomes a failure is. The answer's status follows from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SourceErrorKind {
+    /// Proven absence: 404, a list or folder without it.
+    NotExist,
+    /// Proven absence, said with 410.
+    Gone,
+    /// 401 or 403.
+    Refused,
+    /// 429, 503 with Retry-After, or our own queue's deadline.
+    Busy,
+    /// No connection: DNS, TCP, reset, an HTTP proxy that refuses; and 5xx.
+    Unreachable,
+    /// TLS failed; the text says how.
+    Tls,
+    /// Connect, stall or minimum-rate deadline.
+    TimedOut,
+    /// HTML with 200, JSON that is none, a length that lies, a status that fits nothing.
+    BadAnswer,
+    /// Over a limit.
+    TooLarge,
+    /// Every source's complete file was refused by the sink.
+    Rejected,
+    /// The sink can't go on.
+    Sink,
+    /// The list says `off`.
+    Off,
+    /// A private name, and no private source is configured.
+    PrivateUnserved,
+    /// The address is one that a request may not make us dial.
+    ForbiddenAddress,
+    /// The list leads back to this very server.
+    Loop,
+    /// Our own fault.
+    Internal,
+}
+
+/// Why a source did not answer, with the evidence.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct SourceError(pub Box<SourceFailure>);
+
+/// The evidence of a [`SourceError`].
+#[derive(Clone, Debug)]
+pub struct SourceFailure {
+    /// Which outcome.
+    pub kind: SourceErrorKind,
+    /// Who failed.
+    pub source: Option<SourceName>,
+    /// What was asked: the URL without credentials.
+    pub url: Option<String>,
+    /// The status, where there was one.
+    pub status: Option<u16>,
+    /// What happened, in one lower-case sentence without a full stop.
+    pub text: String,
+    /// What upstream wrote, when it was short plain text: at most 8 lines and 600 bytes.
+    pub upstream_text: Option<String>,
+    /// When it asked to come back.
+    pub retry_after: Option<Duration>,
+    /// Requests made.
+    pub attempts: u32,
+    /// What else the reader should know: `direct was not tried…`.
+    pub notes: Vec<String>,
+    /// What the sink said, for `Rejected` and `Sink`.
+    pub sink: Option<SinkError>,
+}
+
+impl SourceError {
+    /// A failure without further evidence.
+    pub fn new(kind: SourceErrorKind, text: impl Into<String>) -> Self {
+        Self(Box::new(SourceFailure {
+            kind,
+            source: None,
+            url: None,
+            status: None,
+            text: text.into(),
+            upstream_text: None,
+            retry_after: None,
+            attempts: 0,
+            notes: Vec::new(),
+            sink: None,
+        }))
+    }
+    /// Which outcome.
+    pub fn kind(&self) -> SourceErrorKind {
+        self.0.kind
+    }
+    /// True for proven absence.
+    pub fn is_absence(&self) -> bool {
+        matches!(
+            self.kind(),
+            SourceErrorKind::NotExist | SourceErrorKind::Gone
+        )
+    }
+}
+
+impl std::fmt::Display for SourceFailure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}

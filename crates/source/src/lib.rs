@@ -1,0 +1,97 @@
+//! Where module files come from: upstream proxies, folders, chains of them, and the checksum
+//! database's client.
+//!
+//! The crate writes what it fetches into a [`Sink`] and stores nothing. Private names stop at one
+//! function, [`privacy::Privacy::route`], on every way out.
+
+mod error;
+pub mod privacy;
+pub mod sumdb;
+
+pub use error::{SourceError, SourceErrorKind};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use gomod::{FileKind, Info, ModulePath, ModuleVersion, Revision, Version};
+
+/// A source's name in logs, headers and errors: a URL without credentials, or `file:///…`.
+pub type SourceName = std::sync::Arc<str>;
+
+/// What `@v/list` said.
+#[derive(Clone, Debug)]
+pub struct Listing {
+    /// Canonical versions, sorted, without duplicates; pseudo-versions kept where upstream names them.
+    pub versions: Vec<Version>,
+    /// Who said it.
+    pub source: SourceName,
+}
+
+/// What `@latest` or the `.info` of a revision name said.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    /// The JSON as it came, `Origin` included.
+    pub body: Bytes,
+    /// What it says.
+    pub info: Info,
+    /// Who said it.
+    pub source: SourceName,
+}
+
+/// A file that was fetched and that its sink accepted.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// Who served it.
+    pub source: SourceName,
+    /// Requests that it took, retries and resumptions included.
+    pub attempts: u32,
+}
+
+/// Why a sink did not take a file.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum SinkError {
+    /// The complete file was judged and refused; another source may have a good one.
+    #[error("{0}")]
+    Rejected(String),
+    /// The fill can't go on whatever the source (disk full, released bytes differ, shutting down, database unavailable).
+    #[error("{0}")]
+    Fatal(String),
+}
+
+/// Takes one file, possibly from several sources one after the other; never a mixture of them.
+#[async_trait]
+pub trait Sink: Send {
+    /// A body begins at byte 0; whatever came before is void. `total_bytes` where the source says so.
+    async fn begin(
+        &mut self,
+        source: &SourceName,
+        total_bytes: Option<u64>,
+    ) -> Result<(), SinkError>;
+    /// The next bytes.
+    async fn write(&mut self, chunk: Bytes) -> Result<(), SinkError>;
+    /// The body is complete: judge it.
+    async fn finish(&mut self) -> Result<(), SinkError>;
+}
+
+/// Where module files come from. One conformance suite for every implementation.
+#[async_trait]
+pub trait Source: Send + Sync {
+    /// The versions of a module.
+    async fn list(&self, module_path: &ModulePath) -> Result<Listing, SourceError>;
+    /// The latest version.
+    async fn latest(&self, module_path: &ModulePath) -> Result<Resolved, SourceError>;
+    /// The canonical version of a revision name.
+    async fn resolve(
+        &self,
+        module_path: &ModulePath,
+        revision: &Revision,
+    ) -> Result<Resolved, SourceError>;
+    /// Brings one file into `sink`, `finish` included.
+    async fn fetch(
+        &self,
+        module: &ModuleVersion,
+        kind: FileKind,
+        sink: &mut dyn Sink,
+    ) -> Result<Fetched, SourceError>;
+    /// Its name.
+    fn name(&self) -> SourceName;
+}

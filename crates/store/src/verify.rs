@@ -1,0 +1,108 @@
+use crate::{Opened, Staged};
+use async_trait::async_trait;
+use gomod::H1;
+
+/// Who vouched for a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VerifiedBy {
+    /// A checksum database, by name.
+    ChecksumDatabase(String),
+    /// Nobody but the source; trusted at first sight and held to it from then on.
+    FirstSight,
+    /// Only its shape can be checked (`.info`).
+    Shape,
+}
+
+/// What a verifier says of a good file.
+#[derive(Clone, Debug)]
+pub struct Accepted {
+    /// Who vouched.
+    pub by: VerifiedBy,
+    /// The `h1:` (zip and go.mod; none for `.info`).
+    pub hash: Option<H1>,
+}
+
+/// Why a file was not accepted.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// Not a module file of this version at all.
+    #[error("{0}")]
+    Invalid(String),
+    /// Over a limit.
+    #[error("{0}")]
+    TooLarge(String),
+    /// Another hash than the one that someone vouched for.
+    #[error("checksum mismatch: downloaded {got}, {by} says {expected}")]
+    Mismatch {
+        /// The hash of what came.
+        got: H1,
+        /// The hash it should have.
+        expected: H1,
+        /// Who says so: `sum.golang.org`, `the first download`.
+        by: String,
+    },
+    /// The database was reached and does not know this version.
+    #[error("{database} does not know {module}")]
+    UnknownToDatabase {
+        /// Its name.
+        database: String,
+        /// `path@version`.
+        module: String,
+        /// What it said.
+        text: String,
+    },
+    /// The database could not be asked.
+    #[error("{0}")]
+    DatabaseUnavailable(String),
+    /// The database contradicts itself: a fork, a rollback, a bad signature or proof.
+    #[error("{0}")]
+    DatabaseMisbehaves(String),
+    /// Our own disk failed.
+    #[error("{0}")]
+    Io(String),
+}
+
+/// Judges staged files. The only way to make a [`Verified`].
+#[async_trait]
+pub trait Verifier: Send + Sync {
+    /// Says who vouches for the file, or why nobody does.
+    async fn judge(&self, staged: &Staged) -> Result<Accepted, VerifyError>;
+}
+
+/// Bytes that a verifier accepted, with by whom. Made by [`Staged::verify`] only.
+#[derive(Debug)]
+pub struct Verified {
+    staged: Staged,
+    accepted: Accepted,
+}
+
+impl Staged {
+    /// Asks `verifier`; gives the bytes back with the reason where it refuses.
+    pub async fn verify(
+        self,
+        verifier: &dyn Verifier,
+    ) -> Result<Verified, Box<(Staged, VerifyError)>> {
+        match verifier.judge(&self).await {
+            Ok(accepted) => Ok(Verified {
+                staged: self,
+                accepted,
+            }),
+            Err(error) => Err(Box::new((self, error))),
+        }
+    }
+}
+
+impl Verified {
+    /// The bytes.
+    pub fn staged(&self) -> &Staged {
+        &self.staged
+    }
+    /// Who vouched.
+    pub fn accepted(&self) -> &Accepted {
+        &self.accepted
+    }
+    /// The file as it can be served before it is committed.
+    pub fn open(&self) -> Opened {
+        todo!()
+    }
+}
