@@ -1,0 +1,150 @@
+//! The settings as the program uses them: every default filled in, every text parsed, everything
+//! cross-checked.
+//!
+//! Made by [`resolve`](super::resolve::resolve) and by nothing else; handed to the wiring in
+//! `commands/serve.rs`. It deliberately does not know where a value came from: that is
+//! [`Written`](super::written::Written)'s business.
+
+use super::secret::Secret;
+use gomod::{PathPatterns, ProxyEntry, SafeUrl};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What `larder serve` and `larder exec` run with.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) listen: Listen,
+    /// HTTPS instead of HTTP.
+    pub(crate) tls: Option<TlsFiles>,
+    /// The folder of `download/`, `state/` and `staging/`. Absolute; may not exist yet.
+    pub(crate) cache_dir: PathBuf,
+    /// Where modules come from, in the order in which they are asked. At least one; nothing
+    /// follows `direct` or `off`.
+    pub(crate) upstreams: Vec<Upstream>,
+    /// Module paths that no upstream proxy and no checksum database hears of.
+    pub(crate) private: PathPatterns,
+    /// Module paths that are not looked up in the checksum database.
+    pub(crate) no_sumdb: PathPatterns,
+    /// The GOSUMDB value, checked: `off`, or a database with its key and perhaps its URL.
+    pub(crate) sumdb: String,
+    /// Nothing is fetched; `list` and `@latest` are computed from the store.
+    pub(crate) offline: bool,
+    /// How long a `list` or an `@latest` is served without asking upstream again.
+    pub(crate) fresh: Duration,
+    /// How git repositories may be reached, once they are.
+    pub(crate) git_protocols: Vec<GitProtocol>,
+    /// Bytes of the memory tier of the store.
+    pub(crate) memory_bytes: u64,
+    /// Bytes that all fills together may hold in memory.
+    pub(crate) fill_memory_bytes: u64,
+    /// How long a connection to an upstream may take, TLS included.
+    pub(crate) connect_timeout: Duration,
+    /// How long an upstream may send nothing.
+    pub(crate) stall_timeout: Duration,
+    /// Requests that may be under way to one upstream at the same time.
+    pub(crate) upstream_concurrency: u32,
+    /// Certificates trusted on connections to upstreams.
+    pub(crate) trust: Trust,
+    /// HTTP proxies on the way to upstreams.
+    pub(crate) http_proxies: HttpProxies,
+    /// The netrc file that go would read; it may not exist.
+    pub(crate) netrc: Option<PathBuf>,
+    /// Whether private sources may be served to callers that are not known, from an address that
+    /// others reach. Read by the access rules; without private sources there is nothing to guard.
+    pub(crate) allow_anonymous_private: bool,
+    pub(crate) log_format: LogFormat,
+    pub(crate) log_level: LogLevel,
+    /// One log line a request.
+    pub(crate) access_log: bool,
+}
+
+/// Where the server listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Listen {
+    /// As written: `HOST:PORT`.
+    pub(crate) text: String,
+    /// What it resolved to at start-up; at least one. Port 0 picks a free one.
+    pub(crate) addresses: Vec<SocketAddr>,
+}
+
+impl Listen {
+    /// True when only this machine can connect.
+    pub(crate) fn is_loopback(&self) -> bool {
+        self.addresses
+            .iter()
+            .all(|address| address.ip().is_loopback())
+    }
+}
+
+/// The server's own certificate; both files are PEM and are read again when they change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TlsFiles {
+    /// The certificate first, then its intermediates.
+    pub(crate) certificates: PathBuf,
+    pub(crate) key: PathBuf,
+}
+
+/// One entry of the upstream list, with what only this upstream needs.
+#[derive(Clone, Debug)]
+pub(crate) struct Upstream {
+    pub(crate) entry: ProxyEntry,
+    /// A PEM file of certificates trusted for this upstream, besides [`Config::trust`].
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Sent as basic authentication; wins over the URL's own and the netrc file's.
+    pub(crate) credentials: Option<Credentials>,
+}
+
+/// A user and a password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Credentials {
+    pub(crate) user: String,
+    pub(crate) password: Secret,
+}
+
+/// Certificates trusted on connections to upstreams, as Go reads them from the environment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Trust {
+    /// `SSL_CERT_FILE`: instead of the system's file.
+    pub(crate) ssl_cert_file: Option<PathBuf>,
+    /// `SSL_CERT_DIR`, split at `:`: instead of the system's folders. Empty where it is not set.
+    pub(crate) ssl_cert_dirs: Vec<PathBuf>,
+    /// `--ca-file`: besides all others, for every upstream.
+    pub(crate) ca_file: Option<PathBuf>,
+}
+
+/// HTTP proxies, as Go's `http.ProxyFromEnvironment` reads them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct HttpProxies {
+    /// `HTTP_PROXY` or `http_proxy`: for `http` URLs.
+    pub(crate) http: Option<SafeUrl>,
+    /// `HTTPS_PROXY` or `https_proxy`: for `https` URLs.
+    pub(crate) https: Option<SafeUrl>,
+    /// `NO_PROXY` or `no_proxy`: hosts, domains and address ranges to be reached without them.
+    pub(crate) no_proxy: String,
+}
+
+/// How a git repository is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GitProtocol {
+    Https,
+    Ssh,
+    Http,
+    Git,
+    File,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
