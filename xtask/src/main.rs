@@ -1,1 +1,60 @@
-fn main() {}
+//! All automation of this repository, in Rust, so that a fresh clone needs no second tool chain.
+//!
+//! `cargo xtask` is an alias for this program (`.cargo/config.toml`). People and CI call
+//! `cargo xtask test`; the other commands make the figures and proofs that are too long or need a network.
+//! Nothing here is part of what a user runs, and no crate depends on it.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "automation starts processes and reads the environment"
+)]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the terminal is its only output"
+)]
+
+mod dependencies;
+mod docs;
+mod process;
+mod repository;
+mod test;
+mod tools;
+mod walls;
+
+use std::process::ExitCode;
+
+/// What every task returns: done, or words that say what is wrong and what to do.
+type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  test              everything that must hold before a change lands; what CI runs
+  docs [--check]    write the generated references; with --check: are they, the links and the words right?
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
+        ["test"] => test::run(),
+        ["docs"] => docs::write(),
+        ["docs", "--check"] => docs::check(),
+        ["help" | "--help" | "-h"] => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("xtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
