@@ -1,17 +1,60 @@
 //! When each version was first seen: the clock that cool-down policies count from.
-use crate::{Namespace, StoreError};
-use gomod::{ModulePath, ModuleVersion, Version};
+//!
+//! One text file a module, a line `VERSION TIME` for each version, only ever appended to. The first
+//! line that names a version counts. A last line that a crash tore is skipped by readers and closed by
+//! the next writer. Appends are not synced: a lost line is noted again, later by one listing.
 
-/// `DIR/state/seen`: one append-only file a module.
-#[derive(Debug)]
-pub struct FirstSeen {}
+use crate::folder::{blocking, create_folders, is_absence};
+use crate::{Namespace, StoreError, layout};
+use fs_err as fs;
+use gomod::{ModulePath, ModuleVersion, Version};
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
+use std::io::{self, Read as _, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Versions that are remembered in memory over all modules, so that noting a list which says nothing
+/// new costs no file access.
+const REMEMBERED_VERSIONS: u64 = 200_000;
+
+/// `DIR/state/seen`: one append-only file a module. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct FirstSeen {
+    dir: Arc<Path>,
+    remembered: Arc<Cache<(Namespace, ModulePath), Arc<Seen>, ByVersions>>,
+}
+
+/// A module's times as its file had them.
+#[derive(Debug, Default)]
+struct Seen {
+    times: HashMap<Version, jiff::Timestamp>,
+    /// How much of the file was read for them.
+    file_bytes: u64,
+}
+
+#[derive(Clone, Debug)]
+struct ByVersions;
+
+impl Weighter<(Namespace, ModulePath), Arc<Seen>> for ByVersions {
+    fn weight(&self, _: &(Namespace, ModulePath), seen: &Arc<Seen>) -> u64 {
+        1 + seen.times.len() as u64
+    }
+}
 
 impl FirstSeen {
-    /// Opens or creates the folder.
-    pub fn open(dir: &std::path::Path) -> Result<Self, StoreError> {
-        let _ = dir;
-        todo!()
+    /// Opens or creates `state/seen` of the cache folder `dir`.
+    pub fn open(dir: &Path) -> Result<Self, StoreError> {
+        create_folders(&layout::state(dir, "seen", Namespace::Shared))
+            .map_err(|error| StoreError::unusable(dir, &error))?;
+        Ok(Self {
+            dir: dir.into(),
+            remembered: Arc::new(Cache::with_weighter(4096, REMEMBERED_VERSIONS, ByVersions)),
+        })
     }
+
     /// Remembers `now` for those of `versions` that were never seen before.
     pub async fn note(
         &self,
@@ -20,25 +63,137 @@ impl FirstSeen {
         versions: &[Version],
         now: jiff::Timestamp,
     ) -> Result<(), StoreError> {
-        let _ = (namespace, module_path, versions, now);
-        todo!()
+        let key = (namespace, module_path.clone());
+        let remembered = self.remembered.get(&key);
+        let new: HashSet<Version> = versions
+            .iter()
+            .filter(|version| {
+                !remembered
+                    .as_ref()
+                    .is_some_and(|seen| seen.times.contains_key(version))
+            })
+            .cloned()
+            .collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let this = self.clone();
+        blocking(move || {
+            let path = layout::seen(&this.dir, namespace, &key.1);
+            let seen = append(&path, new, now)
+                .map_err(|error| StoreError::Io(error).in_folder(&this.dir))?;
+            this.remembered.insert(key, Arc::new(seen));
+            Ok(())
+        })
+        .await
     }
+
     /// When the version was first seen.
     pub async fn of(
         &self,
         namespace: Namespace,
         module: &ModuleVersion,
     ) -> Result<Option<jiff::Timestamp>, StoreError> {
-        let _ = (namespace, module);
-        todo!()
+        let key = (namespace, module.path().clone());
+        if let Some(seen) = self.remembered.get(&key)
+            && let Some(time) = seen.times.get(module.version())
+        {
+            return Ok(Some(*time));
+        }
+        let seen = self.read(key).await?;
+        Ok(seen.times.get(module.version()).copied())
     }
+
     /// All of a module's.
     pub async fn all(
         &self,
         namespace: Namespace,
         module_path: &ModulePath,
-    ) -> Result<std::collections::HashMap<Version, jiff::Timestamp>, StoreError> {
-        let _ = (namespace, module_path);
-        todo!()
+    ) -> Result<HashMap<Version, jiff::Timestamp>, StoreError> {
+        let seen = self.read((namespace, module_path.clone())).await?;
+        Ok(seen.times.clone())
+    }
+
+    /// The module's times, from memory where the file has not grown since: another process may note.
+    async fn read(&self, key: (Namespace, ModulePath)) -> Result<Arc<Seen>, StoreError> {
+        let this = self.clone();
+        blocking(move || {
+            let path = layout::seen(&this.dir, key.0, &key.1);
+            let mut file = match fs::File::open(path) {
+                Ok(file) => file,
+                Err(error) if is_absence(&error) => return Ok(Arc::default()),
+                Err(error) => return Err(error.into()),
+            };
+            if let Some(seen) = this.remembered.get(&key)
+                && seen.file_bytes == file.metadata()?.len()
+            {
+                return Ok(seen);
+            }
+            let seen = Arc::new(parse(&read_bytes(&mut file)?));
+            this.remembered.insert(key, Arc::clone(&seen));
+            Ok(seen)
+        })
+        .await
+    }
+}
+
+/// Appends those of `new` that the file does not name yet, in one write, and returns all it names.
+fn append(path: &Path, new: HashSet<Version>, now: jiff::Timestamp) -> io::Result<Seen> {
+    let mut file = open_to_append(path)?;
+    // Two processes that list a module at once must not both be first.
+    file.file().lock()?;
+    let there = read_bytes(&mut file)?;
+    let mut seen = parse(&there);
+    let mut lines = String::new();
+    if there.last().is_some_and(|&byte| byte != b'\n') {
+        lines.push('\n');
+    }
+    let closing_bytes = lines.len();
+    for version in new {
+        if !seen.times.contains_key(&version) {
+            let _ = writeln!(lines, "{version} {now}");
+            seen.times.insert(version, now);
+        }
+    }
+    if lines.len() > closing_bytes {
+        file.write_all(lines.as_bytes())?;
+        seen.file_bytes += lines.len() as u64;
+    }
+    Ok(seen)
+}
+
+fn open_to_append(path: &Path) -> io::Result<fs::File> {
+    let mut options = fs::OpenOptions::new();
+    options.read(true).append(true).create(true);
+    match options.open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            create_folders(path.parent().unwrap_or(path))?;
+            options.open(path)
+        }
+        result => result,
+    }
+}
+
+fn read_bytes(file: &mut fs::File) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Reads the file; lines that are not of its form, such as a torn one, say nothing.
+fn parse(bytes: &[u8]) -> Seen {
+    let mut times = HashMap::new();
+    for line in bytes.split(|&byte| byte == b'\n') {
+        let read = str::from_utf8(line)
+            .ok()
+            .and_then(|line| line.split_once(' '))
+            .and_then(|(version, time)| Some((Version::parse(version).ok()?, time.parse().ok()?)));
+        if let Some((version, time)) = read {
+            times.entry(version).or_insert(time);
+        }
+    }
+    Seen {
+        times,
+        file_bytes: bytes.len() as u64,
     }
 }

@@ -1,90 +1,500 @@
 //! Bytes on disk or in memory, not yet trusted.
-use crate::{Body, FileKey, StoreError};
+//!
+//! A fill writes one [`StagingFile`] and followers may read it while it grows. Small files stay in
+//! memory, within a bound over all of them; larger ones go to a file in a folder of this process that
+//! is locked while it lives, so that a later process can tell what a dead one left.
+//!
+//! File IO runs off the reactor in batches of [`BATCH_BYTES`], or after [`BATCH_DELAY`] where a slow
+//! source takes longer to fill one: a 400 MB file costs some 1600 hops, not one a chunk.
+
+use crate::folder::{WorkFile, WorkFolder, blocking, create_folders, sweep};
+use crate::{Body, FileKey, StoreError, layout};
+use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
 use gomod::Sha256;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::time::Instant;
 
-/// `DIR/staging`: one random folder a fill that outgrew memory, locked while alive; what a dead
-/// process left is swept in the background.
+/// How much is collected before it is written to the file.
+pub const BATCH_BYTES: usize = 256 * 1024;
+/// How long collected bytes may wait for more, as seen by the next write.
+pub const BATCH_DELAY: Duration = Duration::from_millis(50);
+
+/// `DIR/staging`: one random folder a process for the files that outgrew memory, locked while it
+/// lives; what dead processes left is swept in the background. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Staging {
+    shared: Arc<Shared>,
+}
+
 #[derive(Debug)]
-pub struct Staging {}
+struct Shared {
+    dir: PathBuf,
+    folder: Arc<WorkFolder>,
+    memory_file_bytes: u64,
+    memory: Arc<MemoryBudget>,
+}
 
 impl Staging {
-    /// Opens the folder. `memory_file_bytes`: up to this size a file is staged in memory (8 MiB);
-    /// `memory_total_bytes`: bound over all fills, past which files go to disk from the first byte.
+    /// Opens the staging folder of the cache folder `dir`. `memory_file_bytes`: up to this size a file
+    /// is staged in memory (8 MiB); `memory_total_bytes`: bound over all fills, past which files go to
+    /// disk from the first byte.
     pub fn open(
-        dir: &std::path::Path,
+        dir: &Path,
         memory_file_bytes: u64,
         memory_total_bytes: u64,
     ) -> Result<Self, StoreError> {
-        let _ = (dir, memory_file_bytes, memory_total_bytes);
-        todo!()
+        let staging = layout::staging(dir);
+        let folder = create_folders(&staging)
+            .and_then(|()| WorkFolder::create(&staging))
+            .map_err(|error| StoreError::unusable(dir, &error))?;
+        let opened = Self {
+            shared: Arc::new(Shared {
+                dir: dir.to_path_buf(),
+                folder,
+                memory_file_bytes,
+                memory: Arc::new(MemoryBudget {
+                    limit_bytes: memory_total_bytes,
+                    used_bytes: AtomicU64::new(0),
+                }),
+            }),
+        };
+        let sweeper = opened.clone();
+        let started = std::thread::Builder::new()
+            .name("staging-sweep".to_owned())
+            .spawn(move || {
+                if let Err(error) = sweeper.sweep() {
+                    tracing::warn!(%error, "cannot sweep what dead processes left");
+                }
+            });
+        if let Err(error) = started {
+            tracing::warn!(%error, "cannot start the sweep of what dead processes left");
+        }
+        Ok(opened)
     }
-    /// Begins a file that came from `source`.
+
+    /// Begins a file.
     pub fn begin(&self, key: FileKey) -> StagingFile {
-        let _ = key;
-        todo!()
+        StagingFile {
+            key,
+            shared: Arc::clone(&self.shared),
+            place: Place::Memory {
+                bytes: Vec::new(),
+                hash: Context::new(&SHA256),
+                held: self.shared.memory.hold_nothing(),
+            },
+            len_bytes: 0,
+        }
+    }
+
+    /// Removes what processes that are dead left, and returns the number of their folders. Runs by
+    /// itself when the folder is opened. Blocks on file IO.
+    pub fn sweep(&self) -> Result<usize, StoreError> {
+        Ok(sweep(&layout::staging(&self.shared.dir))?)
+    }
+
+    /// Bytes of memory that staged files hold now.
+    pub fn memory_bytes(&self) -> u64 {
+        self.shared.memory.used_bytes.load(Ordering::Relaxed)
     }
 }
 
 /// A file that is being staged: written by one fill, read by its followers while it grows.
 #[derive(Debug)]
-pub struct StagingFile {}
+pub struct StagingFile {
+    key: FileKey,
+    shared: Arc<Shared>,
+    place: Place,
+    len_bytes: u64,
+}
+
+enum Place {
+    Memory {
+        bytes: Vec<u8>,
+        hash: Context,
+        held: HeldMemory,
+    },
+    Disk(OnDisk),
+    /// A write was cancelled or failed half-way; what is in the file is not known.
+    Lost,
+}
+
+struct OnDisk {
+    file: WorkFile,
+    hash: Context,
+    /// Not in the file yet; follows its first `flushed_bytes`.
+    pending: Vec<u8>,
+    /// Bytes in the file since the last restart.
+    flushed_bytes: u64,
+    flushed_at: Instant,
+    /// Clients have these first bytes; only equal ones may take their place.
+    released_bytes: u64,
+    /// How far the file was ever written; more than `flushed_bytes` after a restart only.
+    extent_bytes: u64,
+}
+
+impl std::fmt::Debug for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Memory { .. } => "Memory",
+            Self::Disk(_) => "Disk",
+            Self::Lost => "Lost",
+        })
+    }
+}
 
 impl StagingFile {
     /// Voids what was written; the next byte is byte 0. Once [`Self::release`] was told of a prefix,
     /// rewritten bytes must equal it: another source may serve other bytes for the same module.
     pub fn restart(&mut self) -> Result<(), StoreError> {
-        todo!()
+        self.len_bytes = 0;
+        match &mut self.place {
+            Place::Memory { bytes, hash, .. } => {
+                bytes.clear();
+                *hash = Context::new(&SHA256);
+                Ok(())
+            }
+            Place::Disk(disk) => {
+                disk.pending.clear();
+                disk.flushed_bytes = 0;
+                disk.hash = Context::new(&SHA256);
+                Ok(())
+            }
+            Place::Lost => Err(lost()),
+        }
     }
+
     /// Appends. Blocking file IO happens inside, off the reactor. `StoreError::Differs` where a byte
-    /// differs from what was released before a restart.
+    /// differs from what was released before a restart. After an error, or when the future was
+    /// dropped, the file cannot be written any more.
     pub async fn write(&mut self, chunk: Bytes) -> Result<(), StoreError> {
-        let _ = chunk;
-        todo!()
+        if let Place::Memory { bytes, hash, held } = &mut self.place {
+            if make_room(bytes, chunk.len(), self.shared.memory_file_bytes, held) {
+                bytes.extend_from_slice(&chunk);
+                hash.update(&chunk);
+                self.len_bytes += chunk.len() as u64;
+                return Ok(());
+            }
+            self.spill().await?;
+        }
+        let mut rest = chunk;
+        while !rest.is_empty() {
+            let Place::Disk(disk) = &mut self.place else {
+                return Err(lost());
+            };
+            if disk.pending.is_empty() && rest.len() >= BATCH_BYTES {
+                let whole = std::mem::take(&mut rest);
+                self.len_bytes += whole.len() as u64;
+                self.put(whole).await?;
+                continue;
+            }
+            let part = rest.split_to(rest.len().min(BATCH_BYTES - disk.pending.len()));
+            disk.pending.extend_from_slice(&part);
+            self.len_bytes += part.len() as u64;
+            if disk.pending.len() == BATCH_BYTES || disk.flushed_at.elapsed() >= BATCH_DELAY {
+                self.flush().await?;
+            }
+        }
+        Ok(())
     }
+
     /// Bytes written since the last restart.
     pub fn len_bytes(&self) -> u64 {
-        todo!()
+        self.len_bytes
     }
-    /// Marks the first `bytes` as handed to clients, and gives the open file to read them from; `None` while it is in memory.
-    pub fn release(&mut self, bytes: u64) -> Option<std::sync::Arc<std::fs::File>> {
-        let _ = bytes;
-        todo!()
+
+    /// How many of these can be read from the file that [`Self::release`] gives; the rest waits to be
+    /// written with what follows, or for [`Self::flush`]. 0 while the file is in memory.
+    pub fn readable_bytes(&self) -> u64 {
+        match &self.place {
+            Place::Disk(disk) => disk.flushed_bytes,
+            Place::Memory { .. } | Place::Lost => 0,
+        }
     }
+
+    /// Writes what waits, so that [`Self::readable_bytes`] is [`Self::len_bytes`] for a file on disk.
+    pub async fn flush(&mut self) -> Result<(), StoreError> {
+        match &mut self.place {
+            Place::Disk(disk) if !disk.pending.is_empty() => {
+                let pending = std::mem::take(&mut disk.pending);
+                let mut emptied = self.put(pending).await?;
+                emptied.clear();
+                if let Place::Disk(disk) = &mut self.place {
+                    disk.pending = emptied;
+                }
+                Ok(())
+            }
+            Place::Disk(_) | Place::Memory { .. } => Ok(()),
+            Place::Lost => Err(lost()),
+        }
+    }
+
+    /// Marks the first `bytes`, of the first [`Self::readable_bytes`], as handed to clients, and gives
+    /// the open file to read them from; `None` while it is in memory.
+    pub fn release(&mut self, bytes: u64) -> Option<Arc<File>> {
+        match &mut self.place {
+            Place::Disk(disk) => {
+                let bytes = bytes.min(disk.flushed_bytes);
+                disk.released_bytes = disk.released_bytes.max(bytes);
+                Some(Arc::clone(&disk.file.file))
+            }
+            Place::Memory { .. } | Place::Lost => None,
+        }
+    }
+
     /// Moves a file that is in memory to disk, so that it can be released while it grows.
     pub async fn spill(&mut self) -> Result<(), StoreError> {
-        todo!()
+        let Place::Memory { bytes, hash, held } = std::mem::replace(&mut self.place, Place::Lost)
+        else {
+            return Ok(());
+        };
+        let shared = Arc::clone(&self.shared);
+        let disk = blocking(move || {
+            let write = || -> io::Result<OnDisk> {
+                let file = shared.folder.new_file()?;
+                file.file.write_all_at(&bytes, 0)?;
+                let flushed_bytes = bytes.len() as u64;
+                Ok(OnDisk {
+                    file,
+                    hash,
+                    pending: Vec::new(),
+                    flushed_bytes,
+                    flushed_at: Instant::now(),
+                    released_bytes: 0,
+                    extent_bytes: flushed_bytes,
+                })
+            };
+            let disk = write().map_err(|error| StoreError::Io(error).in_folder(&shared.dir));
+            drop(held);
+            disk
+        })
+        .await?;
+        self.place = Place::Disk(disk);
+        Ok(())
     }
+
     /// The complete file, from `source` (a name without credentials).
-    pub async fn finish(self, source: String) -> Result<Staged, StoreError> {
-        let _ = source;
-        todo!()
+    pub async fn finish(mut self, source: String) -> Result<Staged, StoreError> {
+        self.flush().await?;
+        let (place, hash) = match self.place {
+            Place::Memory {
+                mut bytes,
+                hash,
+                mut held,
+            } => {
+                bytes.shrink_to_fit();
+                held.shrink_to(bytes.len() as u64);
+                let place = StagedPlace::Memory {
+                    bytes: Bytes::from(bytes),
+                    _held: held,
+                };
+                (place, hash)
+            }
+            Place::Disk(disk) => {
+                if disk.flushed_bytes < disk.released_bytes {
+                    return Err(StoreError::Differs {
+                        offset: disk.flushed_bytes,
+                    });
+                }
+                if disk.flushed_bytes < disk.extent_bytes {
+                    let (file, len_bytes) = (Arc::clone(&disk.file.file), disk.flushed_bytes);
+                    blocking(move || Ok(file.set_len(len_bytes)?)).await?;
+                }
+                (StagedPlace::Disk(disk.file), disk.hash)
+            }
+            Place::Lost => return Err(lost()),
+        };
+        let mut sha256 = [0; 32];
+        sha256.copy_from_slice(hash.finish().as_ref());
+        Ok(Staged {
+            key: self.key,
+            source,
+            place,
+            len_bytes: self.len_bytes,
+            sha256: Sha256(sha256),
+        })
+    }
+
+    /// Writes `bytes` behind those in the file and gives them back.
+    async fn put<B: AsRef<[u8]> + Send + 'static>(&mut self, bytes: B) -> Result<B, StoreError> {
+        let Place::Disk(disk) = std::mem::replace(&mut self.place, Place::Lost) else {
+            return Err(lost());
+        };
+        let shared = Arc::clone(&self.shared);
+        let (disk, bytes) = blocking(move || {
+            let disk = disk
+                .put(bytes.as_ref())
+                .map_err(|error| error.in_folder(&shared.dir))?;
+            Ok((disk, bytes))
+        })
+        .await?;
+        self.place = Place::Disk(disk);
+        Ok(bytes)
+    }
+}
+
+impl OnDisk {
+    fn put(mut self, bytes: &[u8]) -> Result<Self, StoreError> {
+        let already_out = self.released_bytes.saturating_sub(self.flushed_bytes);
+        let already_out = usize::try_from(already_out).map_or(bytes.len(), |n| n.min(bytes.len()));
+        let (held_to, new) = bytes.split_at(already_out);
+        compare(&self.file.file, self.flushed_bytes, held_to)?;
+        let new_from = self.flushed_bytes + held_to.len() as u64;
+        self.file.file.write_all_at(new, new_from)?;
+        self.hash.update(bytes);
+        self.flushed_bytes += bytes.len() as u64;
+        self.flushed_at = Instant::now();
+        self.extent_bytes = self.extent_bytes.max(self.flushed_bytes);
+        Ok(self)
+    }
+}
+
+/// Holds rewritten bytes to what clients already have.
+fn compare(file: &File, offset: u64, bytes: &[u8]) -> Result<(), StoreError> {
+    let mut at = offset;
+    let mut there = vec![0; bytes.len().min(64 * 1024)];
+    for part in bytes.chunks(64 * 1024) {
+        let there = there.get_mut(..part.len()).unwrap_or_default();
+        file.read_exact_at(there, at)?;
+        if let Some(index) = part.iter().zip(&*there).position(|(new, old)| new != old) {
+            return Err(StoreError::Differs {
+                offset: at + index as u64,
+            });
+        }
+        at += part.len() as u64;
+    }
+    Ok(())
+}
+
+/// Room for `more` bytes in memory, or false where the file is too large or the budget is spent.
+fn make_room(bytes: &mut Vec<u8>, more: usize, file_limit: u64, held: &mut HeldMemory) -> bool {
+    let Some(needed) = bytes.len().checked_add(more) else {
+        return false;
+    };
+    if needed as u64 > file_limit {
+        return false;
+    }
+    if needed <= bytes.capacity() {
+        return true;
+    }
+    // Doubling, as a vector grows anyway, but never past the limit and never unaccounted.
+    let file_limit = usize::try_from(file_limit).unwrap_or(usize::MAX);
+    let capacity = needed
+        .max(bytes.capacity().saturating_mul(2))
+        .min(file_limit);
+    let added = capacity - bytes.capacity();
+    if !held.grow(added as u64) {
+        return false;
+    }
+    bytes.reserve_exact(capacity - bytes.len());
+    true
+}
+
+fn lost() -> StoreError {
+    StoreError::Io(io::Error::other(
+        "an earlier write to this staged file failed or was cancelled",
+    ))
+}
+
+/// The bound over all files that are staged in memory.
+#[derive(Debug)]
+pub(crate) struct MemoryBudget {
+    limit_bytes: u64,
+    used_bytes: AtomicU64,
+}
+
+impl MemoryBudget {
+    fn hold_nothing(self: &Arc<Self>) -> HeldMemory {
+        HeldMemory {
+            budget: Arc::clone(self),
+            bytes: 0,
+        }
+    }
+}
+
+/// A share of the budget, given back when dropped.
+#[derive(Debug)]
+pub(crate) struct HeldMemory {
+    budget: Arc<MemoryBudget>,
+    bytes: u64,
+}
+
+impl HeldMemory {
+    /// Takes `more` bytes, or nothing where the budget does not have them.
+    fn grow(&mut self, more: u64) -> bool {
+        let taken =
+            self.budget
+                .used_bytes
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+                    used.checked_add(more)
+                        .filter(|&sum| sum <= self.budget.limit_bytes)
+                });
+        if taken.is_ok() {
+            self.bytes += more;
+        }
+        taken.is_ok()
+    }
+
+    fn shrink_to(&mut self, bytes: u64) {
+        let back = self.bytes.saturating_sub(bytes);
+        self.budget.used_bytes.fetch_sub(back, Ordering::Relaxed);
+        self.bytes -= back;
+    }
+}
+
+impl Drop for HeldMemory {
+    fn drop(&mut self) {
+        self.shrink_to(0);
     }
 }
 
 /// A complete file, not yet trusted.
 #[derive(Debug)]
-pub struct Staged {}
+pub struct Staged {
+    key: FileKey,
+    source: String,
+    place: StagedPlace,
+    len_bytes: u64,
+    sha256: Sha256,
+}
+
+#[derive(Debug)]
+pub(crate) enum StagedPlace {
+    Memory { bytes: Bytes, _held: HeldMemory },
+    Disk(WorkFile),
+}
 
 impl Staged {
     /// Whose file it is meant to be.
     pub fn key(&self) -> &FileKey {
-        todo!()
+        &self.key
     }
     /// Where it came from.
     pub fn source(&self) -> &str {
-        todo!()
+        &self.source
     }
     /// Its bytes.
     pub fn body(&self) -> Body {
-        todo!()
+        match &self.place {
+            StagedPlace::Memory { bytes, .. } => Body::Bytes(bytes.clone()),
+            StagedPlace::Disk(file) => Body::File(Arc::clone(&file.file)),
+        }
     }
     /// Their number.
     pub fn len_bytes(&self) -> u64 {
-        todo!()
+        self.len_bytes
     }
     /// Their SHA-256, computed while they were written.
     pub fn sha256(&self) -> Sha256 {
-        todo!()
+        self.sha256
+    }
+    pub(crate) fn place(&self) -> &StagedPlace {
+        &self.place
     }
 }

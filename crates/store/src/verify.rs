@@ -1,4 +1,4 @@
-use crate::{Opened, Staged};
+use crate::{Opened, Staged, Tier, staging::StagedPlace};
 use async_trait::async_trait;
 use gomod::H1;
 
@@ -74,6 +74,7 @@ pub trait Verifier: Send + Sync {
 pub struct Verified {
     staged: Staged,
     accepted: Accepted,
+    verified_at: jiff::Timestamp,
 }
 
 impl Staged {
@@ -86,6 +87,7 @@ impl Staged {
             Ok(accepted) => Ok(Verified {
                 staged: self,
                 accepted,
+                verified_at: jiff::Timestamp::now(),
             }),
             Err(error) => Err(Box::new((self, error))),
         }
@@ -101,8 +103,21 @@ impl Verified {
     pub fn accepted(&self) -> &Accepted {
         &self.accepted
     }
+    /// When the verifier accepted it; what its record names as the time of its commit.
+    pub fn verified_at(&self) -> jiff::Timestamp {
+        self.verified_at
+    }
     /// The file as it can be served before it is committed.
     pub fn open(&self) -> Opened {
-        todo!()
+        Opened {
+            body: self.staged.body(),
+            len_bytes: self.staged.len_bytes(),
+            sha256: self.staged.sha256(),
+            stored_at: self.verified_at,
+            tier: match self.staged.place() {
+                StagedPlace::Memory { .. } => Tier::Memory,
+                StagedPlace::Disk(_) => Tier::Disk,
+            },
+        }
     }
 }
