@@ -1,3 +1,4 @@
+mod go_env;
 mod settings;
 
 fn main() {}

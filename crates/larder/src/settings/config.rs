@@ -20,7 +20,7 @@ pub(crate) struct Config {
     /// The folder of `download/`, `state/` and `staging/`. Absolute; may not exist yet.
     pub(crate) cache_dir: PathBuf,
     /// Where modules come from, in the order in which they are asked. At least one; nothing
-    /// follows `direct` or `off`.
+    /// follows `direct` or `off`. Empty only when offline.
     pub(crate) upstreams: Vec<Upstream>,
     /// Module paths that no upstream proxy and no checksum database hears of.
     pub(crate) private: PathPatterns,

@@ -1,0 +1,504 @@
+//! From what was written to what the program runs with; all faults at once.
+//!
+//! Looks at files and names (`listen` is looked up, certificates are read) but makes, binds and
+//! dials nothing.
+
+use super::complaint::{Complaint, Fault};
+use super::config::{
+    Config, Credentials, GitProtocol, HttpProxies, Listen, LogFormat, LogLevel, TlsFiles, Trust,
+    Upstream,
+};
+use super::environment::Environment;
+use super::file::{UpstreamTable, WrittenCredentials};
+use super::origin::Origin;
+use super::secret::Secret;
+use super::value::HostPort;
+use super::written::Written;
+use gomod::{ProxyEntry, ProxyList, SafeUrl};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Settings without a fault.
+#[derive(Debug)]
+pub(crate) struct Resolved {
+    pub(crate) config: Config,
+    /// What is odd but does not stop the start, for the log.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Checks and completes what was written.
+pub(crate) fn resolve(
+    written: &Written,
+    environment: &Environment,
+) -> Result<Resolved, Vec<Complaint>> {
+    let mut resolver = Resolver {
+        written,
+        environment,
+        complaints: written.complaints.clone(),
+        warnings: written.warnings.clone(),
+    };
+    let config = resolver.config();
+    match config {
+        Some(config) if resolver.complaints.is_empty() => Ok(Resolved {
+            config,
+            warnings: resolver.warnings,
+        }),
+        _ => Err(resolver.complaints),
+    }
+}
+
+struct Resolver<'a> {
+    written: &'a Written,
+    environment: &'a Environment,
+    complaints: Vec<Complaint>,
+    warnings: Vec<String>,
+}
+
+impl Resolver<'_> {
+    /// `None` only together with a complaint. Each part is looked at whatever the others say.
+    fn config(&mut self) -> Option<Config> {
+        let draft = &self.written.draft;
+        let listen = self.listen();
+        let tls = self.tls();
+        let cache_dir = self.cache_dir();
+        let upstreams = self.upstreams(listen.as_ref());
+        let trust = self.trust();
+        let http_proxies = self.http_proxies();
+        Some(Config {
+            listen: listen?,
+            tls,
+            cache_dir: cache_dir?,
+            upstreams: upstreams?,
+            private: draft.private.clone().unwrap_or_default(),
+            no_sumdb: draft.no_sumdb.clone().unwrap_or_default(),
+            sumdb: draft.sumdb.clone().unwrap_or_else(|| GO_SUMDB.into()),
+            offline: draft.offline.expect(HAS_DEFAULT),
+            fresh: draft.fresh.expect(HAS_DEFAULT),
+            git_protocols: draft.git_protocols.clone().expect(HAS_DEFAULT),
+            memory_bytes: draft.memory_bytes.expect(HAS_DEFAULT),
+            fill_memory_bytes: draft.fill_memory_bytes.expect(HAS_DEFAULT),
+            connect_timeout: draft.connect_timeout.expect(HAS_DEFAULT),
+            stall_timeout: draft.stall_timeout.expect(HAS_DEFAULT),
+            upstream_concurrency: draft.upstream_concurrency.expect(HAS_DEFAULT),
+            trust,
+            http_proxies,
+            netrc: self.netrc(),
+            allow_anonymous_private: draft.allow_anonymous_private.expect(HAS_DEFAULT),
+            log_format: draft.log_format.expect(HAS_DEFAULT),
+            log_level: draft.log_level.expect(HAS_DEFAULT),
+            access_log: draft.access_log.expect(HAS_DEFAULT),
+        })
+    }
+
+    fn listen(&mut self) -> Option<Listen> {
+        let HostPort { text, host, port } = self.written.draft.listen.as_ref().expect(HAS_DEFAULT);
+        let addresses: Vec<SocketAddr> = match (host.as_str(), *port).to_socket_addrs() {
+            Ok(addresses) => addresses.collect(),
+            Err(error) => {
+                let reason = format!("is `{text}`, and `{host}` can't be looked up: {error}");
+                self.complain("listen", Fault::new(reason));
+                return None;
+            }
+        };
+        if addresses.is_empty() {
+            let reason = format!("is `{text}`, and `{host}` has no address");
+            self.complain("listen", Fault::new(reason));
+            return None;
+        }
+        Some(Listen {
+            text: text.clone(),
+            addresses,
+        })
+    }
+
+    fn tls(&mut self) -> Option<TlsFiles> {
+        let draft = &self.written.draft;
+        match (&draft.tls_cert, &draft.tls_key) {
+            (None, None) => None,
+            (Some(_), None) => {
+                let fault = Fault::new("is set, but `tls_key` is not")
+                    .hint("HTTPS needs both, plain HTTP neither");
+                self.complain("tls_cert", fault);
+                None
+            }
+            (None, Some(_)) => {
+                let fault = Fault::new("is set, but `tls_cert` is not")
+                    .hint("HTTPS needs both, plain HTTP neither");
+                self.complain("tls_key", fault);
+                None
+            }
+            (Some(certificates), Some(key)) => {
+                self.expect_certificates("tls_cert", certificates);
+                if let Err(error) = PrivateKeyDer::from_pem_file(key) {
+                    let reason = format!(
+                        "is `{}`: {}",
+                        key.display(),
+                        pem_error(&error, "private key")
+                    );
+                    self.complain("tls_key", Fault::new(reason));
+                }
+                Some(TlsFiles {
+                    certificates: certificates.clone(),
+                    key: key.clone(),
+                })
+            }
+        }
+    }
+
+    fn cache_dir(&mut self) -> Option<PathBuf> {
+        let folder = match &self.written.draft.cache_dir {
+            Some(folder) => folder.clone(),
+            None => match user_cache_folder(self.environment) {
+                Some(folder) => folder.join("larder"),
+                None => {
+                    self.complaints.push(
+                        Complaint::new("no folder to keep modules in: neither `XDG_CACHE_HOME` nor `HOME` is set to a whole path")
+                            .hint("give `--cache-dir DIR` or set `LARDER_CACHE_DIR`"),
+                    );
+                    return None;
+                }
+            },
+        };
+        let folder = match std::path::absolute(&folder) {
+            Ok(folder) => folder,
+            Err(error) => {
+                let reason = format!("is `{}`: {error}", folder.display());
+                self.complain("cache_dir", Fault::new(reason));
+                return None;
+            }
+        };
+        let Some(existing) = folder.ancestors().find(|ancestor| ancestor.exists()) else {
+            return Some(folder);
+        };
+        let whose = if existing == folder {
+            String::new()
+        } else {
+            format!(" to be made in `{}`", existing.display())
+        };
+        if !existing.is_dir() {
+            let reason = format!("is `{}`{whose}, which is not a folder", folder.display());
+            self.complain("cache_dir", Fault::new(reason));
+        } else if let Err(error) = rustix::fs::access(
+            existing,
+            rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK,
+        ) {
+            let reason = format!(
+                "is `{}`{whose}, which can't be written to: {}",
+                folder.display(),
+                std::io::Error::from(error)
+            );
+            let fault = Fault::new(reason)
+                .hint("name another folder, or let the user that runs larder write to this one");
+            self.complain("cache_dir", fault);
+        }
+        Some(folder)
+    }
+
+    /// The list, flat. `None` after a complaint.
+    fn upstreams(&mut self, listen: Option<&Listen>) -> Option<Vec<Upstream>> {
+        let faults_before = self.complaints.len();
+        let mut upstreams = Vec::new();
+        if let Some(list) = &self.written.draft.upstream {
+            upstreams.extend(list.entries().iter().map(|entry| Upstream {
+                entry: entry.clone(),
+                ca_file: None,
+                credentials: None,
+            }));
+        }
+        for table in &self.written.upstream_tables {
+            self.expand(table, &mut upstreams);
+        }
+        if self.complaints.len() > faults_before {
+            return None;
+        }
+        let before = upstreams.len();
+        if let Some(listen) = listen {
+            upstreams.retain(|upstream| {
+                let own = names_this_server(&upstream.entry, listen);
+                if own && let ProxyEntry::Proxy(proxy) = &upstream.entry {
+                    self.warnings.push(format!(
+                        "upstream `{}` is this very server and is left out",
+                        proxy.url
+                    ));
+                }
+                !own
+            });
+        }
+        if !upstreams.is_empty() || self.written.draft.offline == Some(true) {
+            return Some(upstreams);
+        }
+        if before > 0 {
+            let origin = self.origin("upstream");
+            let mut complaint =
+                Complaint::new("`upstream` names nothing but this very server").hint(
+                    "say where modules really come from with `--upstream LIST` or `LARDER_UPSTREAM`; \
+                     GOPROXY in this shell may already point at larder",
+                );
+            complaint.origin = origin;
+            self.complaints.push(complaint);
+        } else if !self.already_about("upstream") {
+            self.complaints.push(
+                Complaint::new("no upstream: neither a setting nor the go environment says where modules come from").hint(
+                    "give `--upstream LIST`, set `LARDER_UPSTREAM` or `GOPROXY`, or install go, whose `go.env` names one",
+                ),
+            );
+        }
+        None
+    }
+
+    /// The entries of one `[[upstream]]` table.
+    fn expand(&mut self, table: &UpstreamTable, upstreams: &mut Vec<Upstream>) {
+        if let Some(ca_file) = &table.ca_file
+            && let Err(reason) = read_certificates(ca_file)
+        {
+            let reason = format!("is `{}`: {reason}", ca_file.display());
+            self.complain_in_table("upstream.ca_file", Fault::new(reason), table.line);
+        }
+        let credentials = table
+            .credentials
+            .as_ref()
+            .and_then(|credentials| self.credentials(credentials, table.line));
+        for (url, line) in &table.urls {
+            match one_entry(url) {
+                Ok(_) if matches!(upstreams.last(), Some(last) if ends_the_list(&last.entry)) => {
+                    let fault =
+                        Fault::new("has an entry after `direct` or `off`, which is never asked");
+                    self.complain_in_table("upstream.urls", fault, *line);
+                }
+                Ok(mut entry) => {
+                    if let ProxyEntry::Proxy(proxy) = &mut entry {
+                        proxy.fall_back = table.fall_back;
+                    }
+                    upstreams.push(Upstream {
+                        entry,
+                        ca_file: table.ca_file.clone(),
+                        credentials: credentials.clone(),
+                    });
+                }
+                Err(fault) => self.complain_in_table("upstream.urls", fault, *line),
+            }
+        }
+    }
+
+    fn credentials(&mut self, written: &WrittenCredentials, line: usize) -> Option<Credentials> {
+        match fs_err::read_to_string(&written.password_file) {
+            Ok(text) => Some(Credentials {
+                user: written.user.clone(),
+                password: Secret::new(text.trim_end_matches(['\r', '\n'])),
+            }),
+            Err(error) => {
+                let fault = Fault::new(format!("can't be read: {error}"));
+                self.complain_in_table("upstream.credentials.password_file", fault, line);
+                None
+            }
+        }
+    }
+
+    fn trust(&mut self) -> Trust {
+        let ca_file = self.written.draft.ca_file.clone();
+        if let Some(ca_file) = &ca_file {
+            self.expect_certificates("ca_file", ca_file);
+        }
+        let ssl_cert_dirs = self.environment.os("SSL_CERT_DIR");
+        Trust {
+            ssl_cert_file: self.environment.path("SSL_CERT_FILE"),
+            ssl_cert_dirs: ssl_cert_dirs
+                .into_iter()
+                .flat_map(|folders| std::env::split_paths(folders))
+                .collect(),
+            ca_file,
+        }
+    }
+
+    /// As Go's `httpproxy.FromEnvironment`: the upper-case name first; a value without a scheme is
+    /// an `http` proxy.
+    fn http_proxies(&mut self) -> HttpProxies {
+        let no_proxy = self.environment.first(&["NO_PROXY", "no_proxy"]);
+        HttpProxies {
+            http: self.http_proxy(&["HTTP_PROXY", "http_proxy"]),
+            https: self.http_proxy(&["HTTPS_PROXY", "https_proxy"]),
+            no_proxy: no_proxy.map(|(_, text)| text).unwrap_or_default(),
+        }
+    }
+
+    fn http_proxy(&mut self, names: &[&'static str]) -> Option<SafeUrl> {
+        const SCHEMES: [&str; 4] = ["http", "https", "socks5", "socks5h"];
+        let (name, text) = self.environment.first(names)?;
+        let has_scheme = SCHEMES.iter().any(|scheme| {
+            text.strip_prefix(scheme)
+                .is_some_and(|rest| rest.starts_with("://"))
+        });
+        let with_scheme = if has_scheme {
+            text
+        } else if text.contains("://") {
+            let fault = Fault::new("has a scheme that is no HTTP proxy's").hint(
+                "write `http://`, `https://`, `socks5://` or `socks5h://`, then host and port",
+            );
+            self.complain_of_variable(name, fault);
+            return None;
+        } else {
+            format!("http://{text}")
+        };
+        match SafeUrl::parse(&with_scheme) {
+            Ok(url) => Some(url),
+            Err(error) => {
+                let fault = Fault::new(format!("is no URL of an HTTP proxy: {}", error.reason));
+                self.complain_of_variable(name, fault);
+                None
+            }
+        }
+    }
+
+    /// As cmd/go's `auth` package: `NETRC`, else `.netrc` in the home folder.
+    fn netrc(&self) -> Option<PathBuf> {
+        self.environment
+            .path("NETRC")
+            .or_else(|| Some(self.environment.path("HOME")?.join(".netrc")))
+    }
+
+    fn expect_certificates(&mut self, key: &'static str, file: &Path) {
+        if let Err(reason) = read_certificates(file) {
+            self.complain(
+                key,
+                Fault::new(format!("is `{}`: {reason}", file.display())),
+            );
+        }
+    }
+
+    fn origin(&self, key: &str) -> Option<Origin> {
+        match self.written.entries.get(key) {
+            Some(entry) => Some(entry.origin.clone()),
+            None => self.written.upstream_tables_origin.clone(),
+        }
+    }
+
+    fn complain(&mut self, key: &'static str, fault: Fault) {
+        let origin = self.written.entries.get(key).map(|entry| &entry.origin);
+        let origin = origin.unwrap_or(&Origin::Default);
+        self.complaints.push(fault.into_complaint(key, origin));
+    }
+
+    /// A fault of a line in the table that `line` is in.
+    fn complain_in_table(&mut self, name: &str, fault: Fault, line: usize) {
+        let origin = match self.written.upstream_tables_origin.clone() {
+            Some(Origin::File { path, .. }) => Origin::File { path, line },
+            Some(Origin::Profile { profile, path, .. }) => Origin::Profile {
+                profile,
+                path,
+                line,
+            },
+            other => other.unwrap_or(Origin::Default),
+        };
+        self.complaints.push(fault.into_complaint(name, &origin));
+    }
+
+    fn complain_of_variable(&mut self, name: &'static str, fault: Fault) {
+        self.complaints.push(Complaint {
+            origin: None,
+            text: format!("`{name}` {}", fault.reason),
+            hint: fault.hint,
+        });
+    }
+
+    /// Whether a fault of this setting was already found, so that its absence needs no word.
+    fn already_about(&self, key: &str) -> bool {
+        let name = format!("`{key}");
+        self.complaints
+            .iter()
+            .any(|complaint| complaint.text.starts_with(&name))
+    }
+}
+
+/// Where the table gives a default, it was laid first, and nothing removes it.
+const HAS_DEFAULT: &str = "each default of the table parses, which a test holds";
+
+/// What cmd/go uses where GOSUMDB is found nowhere, as when go is not installed.
+const GO_SUMDB: &str = "sum.golang.org";
+
+/// Go's `os.UserCacheDir`.
+fn user_cache_folder(environment: &Environment) -> Option<PathBuf> {
+    let home = environment.path("HOME");
+    if cfg!(target_os = "macos") {
+        return Some(home?.join("Library").join("Caches"));
+    }
+    match environment.path("XDG_CACHE_HOME") {
+        Some(folder) => folder.is_absolute().then_some(folder),
+        None => Some(home?.join(".cache")),
+    }
+}
+
+/// Reads one entry of `urls`, which is not a list of its own.
+fn one_entry(text: &str) -> Result<ProxyEntry, Fault> {
+    if text.contains([',', '|']) {
+        return Err(Fault::new("has a `,` or `|` in a URL").hint(
+            "give each URL as an entry of its own, and say `fallback = \"absent\"` or `\"any\"`",
+        ));
+    }
+    let list = ProxyList::parse(text)
+        .map_err(|error| Fault::new(format!("has an entry that is none: {}", error.reason)))?;
+    match list.entries() {
+        [entry] => Ok(entry.clone()),
+        _ => Err(Fault::new("has an empty entry")),
+    }
+}
+
+fn ends_the_list(entry: &ProxyEntry) -> bool {
+    matches!(entry, ProxyEntry::Direct | ProxyEntry::Off)
+}
+
+/// Whether asking this entry would ask ourselves. Addresses and `localhost` only: other names are
+/// not looked up here, and a request that comes back is recognised by the server itself.
+fn names_this_server(entry: &ProxyEntry, listen: &Listen) -> bool {
+    let ProxyEntry::Proxy(proxy) = entry else {
+        return false;
+    };
+    let url = proxy.url.expose();
+    let Some(port) = url.port_or_known_default() else {
+        return false;
+    };
+    let is_localhost = url.host_str() == Some("localhost");
+    let address: Option<IpAddr> = match url.host() {
+        Some(url::Host::Ipv4(address)) => Some(address.into()),
+        Some(url::Host::Ipv6(address)) => Some(address.into()),
+        _ => None,
+    };
+    listen.addresses.iter().any(|own| {
+        let host_is_own = match address {
+            Some(address) => {
+                own.ip() == address || (own.ip().is_unspecified() && address.is_loopback())
+            }
+            None => is_localhost && (own.ip().is_loopback() || own.ip().is_unspecified()),
+        };
+        own.port() == port && host_is_own
+    })
+}
+
+/// Checks that a PEM file holds certificates; the reason says why it does not.
+fn read_certificates(file: &Path) -> Result<(), String> {
+    let mut certificates = 0;
+    let read =
+        CertificateDer::pem_file_iter(file).map_err(|error| pem_error(&error, "certificate"))?;
+    for certificate in read {
+        certificate.map_err(|error| pem_error(&error, "certificate"))?;
+        certificates += 1;
+    }
+    match certificates {
+        0 => Err("it holds no certificate in PEM form".into()),
+        _ => Ok(()),
+    }
+}
+
+fn pem_error(error: &rustls::pki_types::pem::Error, what: &str) -> String {
+    use rustls::pki_types::pem::Error;
+    match error {
+        Error::Io(error) => error.to_string(),
+        Error::NoItemsFound => format!("it holds no {what} in PEM form"),
+        other => format!("it holds no {what} in PEM form that can be read ({other})"),
+    }
+}
+
+#[cfg(test)]
+mod tests;
