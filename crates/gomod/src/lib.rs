@@ -5,6 +5,7 @@
 //! bytes it is given; readers of archives take their bytes through [`zip::ReadAt`], which the caller
 //! implements. The rules are those of the go command; each item names the function that it mirrors.
 
+mod calendar;
 mod escape;
 mod gosum;
 mod hash;
