@@ -16,8 +16,12 @@
 
 mod dependencies;
 mod docs;
+mod graph;
+mod http;
+mod larder;
 mod process;
 mod repository;
+mod suite_c;
 mod test;
 mod tools;
 mod walls;
@@ -32,6 +36,10 @@ usage: cargo xtask COMMAND
 
   test              everything that must hold before a change lands; what CI runs
   docs [--check]    write the generated references; with --check: are they, the links and the words right?
+  graph             a real graph of modules over your own GOPROXY: cold, warm, offline, from the folder
+  suite-c [REGEX]   Go's own module scripts against Go's test proxy, with and without Larder in front
+
+graph and suite-c use the binary that XTASK_LARDER names, if it is set, instead of building one.
 ";
 
 fn main() -> ExitCode {
@@ -41,6 +49,9 @@ fn main() -> ExitCode {
         ["test"] => test::run(),
         ["docs"] => docs::write(),
         ["docs", "--check"] => docs::check(),
+        ["graph"] => graph::run_graph(),
+        ["suite-c"] => suite_c::run_suite(None),
+        ["suite-c", scripts] => suite_c::run_suite(Some(scripts)),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             Ok(())
