@@ -18,6 +18,7 @@ mod pseudo;
 mod request;
 pub mod semver;
 pub mod sumdb;
+mod unicode;
 mod version;
 pub mod zip;
 

@@ -1,0 +1,90 @@
+//! What Go knows of Unicode that Rust's standard library tells otherwise: letters and simple folding.
+//!
+//! File-name rules and case collisions must judge as the go command does, so both tables are recorded
+//! from it (`fixtures/unicode`). Nothing here decides what is allowed; `zip` does.
+mod tables;
+
+use std::borrow::Cow;
+
+/// Go's `unicode.IsLetter`.
+pub(crate) fn is_letter(rune: char) -> bool {
+    if rune.is_ascii() {
+        return rune.is_ascii_alphabetic();
+    }
+    let code = u32::from(rune);
+    run_at(tables::LETTERS, code, |&(first, _)| first).is_some_and(|&(_, last)| code <= last)
+}
+
+/// A form that is equal for two texts exactly when they differ by case only (Go's `strings.EqualFold`).
+///
+/// Each letter becomes the smallest that it folds together with, ASCII letters their lower case.
+pub(crate) fn fold(text: &str) -> Cow<'_, str> {
+    let is_folded = |byte: u8| byte.is_ascii() && !byte.is_ascii_uppercase();
+    if text.bytes().all(is_folded) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().map(fold_rune).collect())
+}
+
+fn fold_rune(rune: char) -> char {
+    if rune.is_ascii() {
+        return rune.to_ascii_lowercase();
+    }
+    let code = u32::from(rune);
+    let smallest = match run_at(tables::FOLDS, code, |&(first, ..)| first) {
+        Some(&(first, last, step, below)) if code <= last && (code - first) % step == 0 => {
+            char::from_u32(code - below).unwrap_or(rune)
+        }
+        _ => rune,
+    };
+    // The Kelvin sign and the long s fold to ASCII letters.
+    smallest.to_ascii_lowercase()
+}
+
+/// The last run that begins at or before `code`.
+fn run_at<T>(runs: &[T], code: u32, first: impl Fn(&T) -> u32) -> Option<&T> {
+    let after = runs.partition_point(|run| first(run) <= code);
+    runs.get(after.checked_sub(1)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_are_those_of_go() {
+        let check = |rune, expected| assert_eq!(is_letter(rune), expected, "{rune:?}");
+        check('a', true);
+        check('Z', true);
+        check('0', false);
+        check('_', false);
+        check('é', true);
+        check('日', true);
+        check('ª', true);
+        check('\u{300}', false); // a combining mark
+        check('Ⅷ', false); // alphabetic for Rust, a number for Go
+        check('²', false);
+        check('€', false);
+        check('\u{10FFFF}', false);
+    }
+
+    #[test]
+    fn folding_joins_what_differs_by_case_only() {
+        let check = |one: &str, other: &str, same| {
+            assert_eq!(fold(one) == fold(other), same, "{one:?} and {other:?}");
+        };
+        check("README", "readme", true);
+        check("\u{212A}ey", "key", true); // the Kelvin sign
+        check("\u{212A}ey", "KEY", true);
+        check("\u{17F}um", "Sum", true); // the long s
+        check("É", "é", true);
+        check("ǅ", "Ǆ", true); // title and upper case
+        check("ǅ", "ǆ", true);
+        check("ς", "Σ", true); // three forms of sigma
+        check("ß", "ẞ", true);
+        check("ß", "ss", false); // simple folding keeps the length
+        check("İ", "i", false);
+        check("é", "e", false);
+        check("𐐀", "𐐨", true);
+    }
+}
