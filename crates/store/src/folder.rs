@@ -56,7 +56,12 @@ pub(crate) fn create_folders(folder: &Path) -> io::Result<()> {
                 return Err(error);
             }
             create_folders(parent)?;
-            create_folders(folder)
+            // Not again by recursion: there are file systems that refuse with this very error.
+            fs::create_dir(folder).or_else(|error| match error.kind() {
+                io::ErrorKind::AlreadyExists => Ok(()),
+                _ => Err(error),
+            })?;
+            sync_folder(parent)
         }
         Err(error) => Err(error),
     }

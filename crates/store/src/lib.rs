@@ -6,6 +6,8 @@
 //! first-seen times, and the checksum database's data.
 
 pub mod answers;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 pub mod disk;
 mod error;
 pub mod first_seen;
@@ -107,6 +109,9 @@ pub trait Store: Send + Sync {
     /// Removes a file; its record stays as the tombstone. False where it was not stored.
     async fn delete(&self, key: &FileKey) -> Result<bool, StoreError>;
 }
+
+#[cfg(test)]
+mod tests;
 
 /// Every kind, in the order in which listings name them.
 pub const FILE_KINDS: [FileKind; 3] = [FileKind::Info, FileKind::Mod, FileKind::Zip];
