@@ -1,0 +1,123 @@
+//! What the requests that wait for one fill see of it.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use store::Opened;
+use tokio::sync::watch;
+
+use crate::failure::Failure;
+use crate::serve::read_ahead::read_chunk;
+
+/// How far a fill has come. A follower sees the newest state only, so nothing queues.
+#[derive(Clone, Debug)]
+pub enum Progress {
+    /// Nothing may be handed out yet.
+    Waiting,
+    /// A prefix may be.
+    Arriving(Arriving),
+    /// The file is verified, or there is none.
+    Done(Result<Done, Failure>),
+}
+
+/// A large file under way.
+#[derive(Clone, Debug)]
+pub struct Arriving {
+    /// The growing file.
+    pub file: Arc<File>,
+    /// How many of its bytes may be handed out.
+    pub released_bytes: u64,
+    /// How many there will be, where the source said so.
+    pub total_bytes: Option<u64>,
+    /// Who sends it.
+    pub source: Arc<str>,
+}
+
+/// A verified file, as it can be served before it is committed.
+#[derive(Clone, Debug)]
+pub struct Done {
+    /// The file.
+    pub opened: Opened,
+    /// Who sent it.
+    pub source: Arc<str>,
+}
+
+/// One follower's walk through a growing file.
+#[derive(Debug)]
+pub struct Following {
+    arriving: Arriving,
+    progress: watch::Receiver<Progress>,
+    position: u64,
+}
+
+impl Following {
+    pub(super) fn new(arriving: Arriving, progress: watch::Receiver<Progress>) -> Self {
+        Self {
+            arriving,
+            progress,
+            position: 0,
+        }
+    }
+
+    /// How many bytes there will be, where the source said so.
+    pub fn total_bytes(&self) -> Option<u64> {
+        self.arriving.total_bytes
+    }
+
+    /// Who sends it.
+    pub fn source(&self) -> &Arc<str> {
+        &self.arriving.source
+    }
+
+    /// The next bytes; `None` after the last.
+    ///
+    /// # Errors
+    /// The fill's failure: what was handed out so far is the beginning of a file that is not good,
+    /// and the connection must be broken, not ended.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        loop {
+            let end = match &*self.progress.borrow_and_update() {
+                Progress::Waiting => None,
+                Progress::Arriving(arriving) => {
+                    (arriving.released_bytes > self.position).then_some(arriving.released_bytes)
+                }
+                Progress::Done(Ok(done)) => {
+                    if done.opened.len_bytes <= self.position {
+                        return Ok(None);
+                    }
+                    Some(done.opened.len_bytes)
+                }
+                Progress::Done(Err(failure)) => return Err(failure.clone()),
+            };
+            if let Some(end) = end {
+                let chunk = read_chunk(&self.arriving.file, self.position, end)
+                    .await
+                    .map_err(|error| Failure::store(error.into()))?;
+                if chunk.is_empty() {
+                    return Err(Failure::Internal("a staged file ended early".into()));
+                }
+                self.position += chunk.len() as u64;
+                return Ok(Some(chunk));
+            }
+            if self.progress.changed().await.is_err() {
+                return Err(Failure::Internal("the fill of this file died".into()));
+            }
+        }
+    }
+
+    /// Waits for the end and gives the verified file.
+    pub async fn whole(mut self) -> Result<(Opened, Arc<str>), Failure> {
+        let ended = self
+            .progress
+            .wait_for(|now| matches!(now, Progress::Done(_)))
+            .await;
+        match ended.as_deref() {
+            Ok(Progress::Done(Ok(done))) => Ok((done.opened.clone(), done.source.clone())),
+            Ok(Progress::Done(Err(failure))) => Err(failure.clone()),
+            Ok(Progress::Waiting | Progress::Arriving(_)) | Err(_) => {
+                Err(Failure::Internal("the fill of this file died".into()))
+            }
+        }
+    }
+}

@@ -1,0 +1,461 @@
+//! Bringing missing files into the store.
+//!
+//! Called by `serve` with what the gate admitted. Identical misses share one [`flight`]; the fill
+//! behind it is a task of its own that outlives the client who asked first. The only room that
+//! writes to a store. It does not know lists, statuses or callers.
+//!
+//! Files up to [`RELEASE_WHOLE_BYTES`] are handed out when they are verified. Larger ones stream to
+//! all followers while they arrive, the last [`TAIL_BYTES`] held back until the whole is verified,
+//! so that nobody ever holds a complete file that failed.
+
+pub mod flight;
+mod sink;
+mod verifier;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use gomod::{FileKind, ModuleVersion};
+use parking_lot::Mutex;
+use quick_cache::sync::Cache;
+use source::Source;
+use source::privacy::Privacy;
+use source::sumdb::ChecksumSource;
+use store::first_seen::FirstSeen;
+use store::{Committed, FileKey, Opened, Staging, Store, Verified};
+use tokio::sync::{Semaphore, watch};
+
+use crate::answer::Answers;
+use crate::failure::Failure;
+use crate::gate::AdmittedFile;
+use crate::observe::Metrics;
+use flight::{Following, Progress};
+use sink::FillSink;
+use verifier::ModuleVerifier;
+
+/// Files up to this size are released whole, when verified.
+pub const RELEASE_WHOLE_BYTES: u64 = 8 << 20;
+/// What is held back of a larger file until the whole is verified. The end of a zip is its central
+/// directory, without which no reader can open it.
+pub const TAIL_BYTES: u64 = 256 << 10;
+/// Followers are told of new bytes in steps of at least this, so that wake-ups don't outweigh the copy.
+const RELEASE_STEP_BYTES: u64 = 256 << 10;
+/// Fills under way at once; the rest waits.
+const FILLS: usize = 256;
+/// Flights at most, waiting ones included: the bound on what a flood of misses can cost.
+const FLIGHTS: usize = 8192;
+/// How long a fill waits for its turn. The go command never retries, so waiting beats refusing.
+const QUEUE_DEADLINE: Duration = Duration::from_secs(120);
+/// How long a fill that nobody follows any more may go on.
+const ABANDONED_DEADLINE: Duration = Duration::from_secs(600);
+/// How long a streamed file that failed is remembered: its clients saw a broken connection and get
+/// the words when they ask again.
+const STREAMED_FAILURE: Duration = Duration::from_secs(600);
+/// Failures remembered at most.
+const REMEMBERED: usize = 16 * 1024;
+/// `.info` and `.mod` fetched behind a zip, at once; more are dropped: the next client brings them.
+const FOLLOW_UPS: usize = 32;
+
+/// May a missing file be fetched for this request?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fetch {
+    /// Yes.
+    Allowed,
+    /// The client sent `Disable-Module-Fetch: true`.
+    Forbidden,
+}
+
+/// How a file came to the client.
+#[derive(Debug)]
+pub enum Served {
+    /// It was stored.
+    Stored(Opened),
+    /// It was fetched for this request, or for one that was there first.
+    Fetched {
+        /// The verified file.
+        opened: Opened,
+        /// Who sent it.
+        source: Arc<str>,
+        /// True where another request had started the flight.
+        joined: Joined,
+    },
+    /// It is being fetched and is handed out as it comes.
+    Arriving {
+        /// The growing file.
+        following: Following,
+        /// True where another request had started the flight.
+        joined: Joined,
+    },
+}
+
+/// Whether a request started its flight or joined one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Joined {
+    /// It was the first.
+    Started,
+    /// Another was there before it.
+    Joined,
+}
+
+/// What the fills stand on.
+pub struct FillParts {
+    /// Where files rest.
+    pub store: Arc<dyn Store>,
+    /// Where they wait for a verdict.
+    pub staging: Arc<Staging>,
+    /// Where they come from; `None` when offline.
+    pub source: Option<Arc<dyn Source>>,
+    /// Who vouches for them; `None` when no database is configured.
+    pub checksums: Option<Arc<dyn ChecksumSource>>,
+    /// Which names may be said where.
+    pub privacy: Privacy,
+    /// Where first sight is remembered.
+    pub first_seen: Arc<FirstSeen>,
+    /// Told of new versions, so that lists are renewed.
+    pub answers: Arc<Answers>,
+    /// How long proven absence is remembered.
+    pub negative: Duration,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+}
+
+/// All fills of a server. Cheap to clone.
+#[derive(Clone)]
+pub struct Fills {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    parts: FillParts,
+    flights: Mutex<HashMap<FileKey, watch::Sender<Progress>>>,
+    failures: Cache<FileKey, (Instant, Failure)>,
+    queue: Semaphore,
+    verifying: Arc<Semaphore>,
+    follow_ups: Arc<Semaphore>,
+}
+
+impl Fills {
+    /// Fills over `parts`.
+    pub fn new(parts: FillParts) -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        Self {
+            inner: Arc::new(Inner {
+                parts,
+                flights: Mutex::default(),
+                failures: Cache::new(REMEMBERED),
+                queue: Semaphore::new(FILLS),
+                // Verification is pure CPU; more at once than cores would only hold more memory.
+                verifying: Arc::new(Semaphore::new(cores)),
+                follow_ups: Arc::new(Semaphore::new(FOLLOW_UPS)),
+            }),
+        }
+    }
+
+    /// The file if it is in memory.
+    pub fn open_now(&self, file: &AdmittedFile) -> Option<Opened> {
+        self.inner.parts.store.open_now(file.key())
+    }
+
+    /// The file from the store, or through a flight.
+    ///
+    /// # Errors
+    /// Whatever kept the file from being brought; [`Failure::NotStored`] and [`Failure::Offline`]
+    /// where it may not be fetched.
+    pub async fn open(&self, file: &AdmittedFile, fetch: Fetch) -> Result<Served, Failure> {
+        let key = file.key();
+        if let Some(opened) = self
+            .inner
+            .parts
+            .store
+            .open(key)
+            .await
+            .map_err(Failure::store)?
+        {
+            return Ok(Served::Stored(opened));
+        }
+        if fetch == Fetch::Forbidden {
+            return Err(Failure::NotStored(file_name(key)));
+        }
+        if self.inner.parts.source.is_none() {
+            let below = stored_above(&*self.inner.parts.store, key.module.path()).await?;
+            return Err(Failure::Offline {
+                what: file_name(key),
+                below,
+            });
+        }
+        let (mut progress, joined) = self.join(key)?;
+        if joined == Joined::Joined {
+            self.inner.parts.metrics.flights_joined.inc();
+        }
+        loop {
+            let now = progress.borrow_and_update().clone();
+            match now {
+                Progress::Waiting => {}
+                Progress::Arriving(arriving) => {
+                    let following = Following::new(arriving, progress);
+                    return Ok(Served::Arriving { following, joined });
+                }
+                Progress::Done(Ok(flight::Done { opened, source })) => {
+                    return Ok(Served::Fetched {
+                        opened,
+                        source,
+                        joined,
+                    });
+                }
+                Progress::Done(Err(failure)) => return Err(failure),
+            }
+            if progress.changed().await.is_err() {
+                return Err(Failure::Internal("the fill of this file died".into()));
+            }
+        }
+    }
+
+    /// The whole file, waiting for a flight's end where it is being fetched: for ranges and for
+    /// conditions on its ETag.
+    pub async fn open_whole(&self, file: &AdmittedFile, fetch: Fetch) -> Result<Served, Failure> {
+        match self.open(file, fetch).await? {
+            Served::Arriving { following, joined } => {
+                let (opened, source) = following.whole().await?;
+                Ok(Served::Fetched {
+                    opened,
+                    source,
+                    joined,
+                })
+            }
+            served @ (Served::Stored(_) | Served::Fetched { .. }) => Ok(served),
+        }
+    }
+
+    fn join(&self, key: &FileKey) -> Result<(watch::Receiver<Progress>, Joined), Failure> {
+        let mut flights = self.inner.flights.lock();
+        if let Some(flight) = flights.get(key) {
+            return Ok((flight.subscribe(), Joined::Joined));
+        }
+        if let Some((until, failure)) = self.inner.failures.get(key) {
+            if Instant::now() < until {
+                return Err(failure);
+            }
+            self.inner.failures.remove(key);
+        }
+        if flights.len() >= FLIGHTS {
+            return Err(Failure::Overloaded {
+                retry_after: Duration::from_secs(5),
+            });
+        }
+        let (sender, receiver) = watch::channel(Progress::Waiting);
+        flights.insert(key.clone(), sender.clone());
+        self.inner.parts.metrics.flights.inc();
+        drop(flights);
+        let landing = Landing {
+            inner: self.inner.clone(),
+            key: key.clone(),
+        };
+        let fills = self.clone();
+        tokio::spawn(async move {
+            fills.fly(&landing.key, &sender).await;
+            drop(landing);
+        });
+        Ok((receiver, Joined::Started))
+    }
+
+    async fn fly(&self, key: &FileKey, progress: &watch::Sender<Progress>) {
+        let parts = &self.inner.parts;
+        let brought = tokio::select! {
+            brought = self.bring(key, progress) => brought,
+            () = abandoned(progress) => Err(Failure::Internal(
+                "the fill was given up: nobody was waiting for it any more".into(),
+            )),
+        };
+        let streamed = matches!(&*progress.borrow(), Progress::Arriving(_));
+        let verified = match brought {
+            Ok(verified) => verified,
+            Err(failure) => {
+                self.remember(key, &failure, streamed);
+                progress.send_replace(Progress::Done(Err(failure)));
+                return;
+            }
+        };
+        progress.send_replace(Progress::Done(Ok(flight::Done {
+            opened: verified.open(),
+            source: verified.staged().source().into(),
+        })));
+        self.commit(key, verified).await;
+        parts.answers.note_filled(key.namespace, &key.module);
+        let seen = parts.first_seen.note(
+            key.namespace,
+            key.module.path(),
+            std::slice::from_ref(key.module.version()),
+            jiff::Timestamp::now(),
+        );
+        if let Err(error) = seen.await {
+            tracing::warn!(%error, "first sight of a version was not recorded");
+        }
+        if key.kind == FileKind::Zip {
+            self.follow_up(key);
+        }
+    }
+
+    async fn bring(
+        &self,
+        key: &FileKey,
+        progress: &watch::Sender<Progress>,
+    ) -> Result<Arc<Verified>, Failure> {
+        let parts = &self.inner.parts;
+        let Some(source) = &parts.source else {
+            return Err(Failure::Offline {
+                what: file_name(key),
+                below: None,
+            });
+        };
+        let Ok(Ok(_turn)) = tokio::time::timeout(QUEUE_DEADLINE, self.inner.queue.acquire()).await
+        else {
+            return Err(Failure::Overloaded {
+                retry_after: Duration::from_secs(30),
+            });
+        };
+        let verifier = ModuleVerifier::begin(parts, key, self.inner.verifying.clone());
+        let mut sink = FillSink::new(key, parts.staging.clone(), &verifier, progress);
+        let fetched = source.fetch(&key.module, key.kind, &mut sink).await;
+        let (verified, refusal) = sink.into_outcome();
+        match (fetched, verified, refusal) {
+            (Ok(_), Some(verified), _) => {
+                parts.metrics.verified(&verified.accepted().by);
+                Ok(verified)
+            }
+            (Ok(_), None, _) => Err(Failure::Internal(
+                "a source reported a file that it did not deliver".into(),
+            )),
+            (Err(error), _, Some(refusal)) if refused_by_sink(&error) => {
+                parts.metrics.refused.inc();
+                tracing::error!(module = %key.module, kind = key.kind.extension(), %refusal, "a file was refused");
+                Err(refusal)
+            }
+            (Err(error), _, _) => Err(Failure::source(error)),
+        }
+    }
+
+    async fn commit(&self, key: &FileKey, verified: Arc<Verified>) {
+        let parts = &self.inner.parts;
+        match parts.store.commit(verified).await {
+            Ok(Committed::Stored | Committed::Same) => {}
+            Ok(Committed::Differs(record)) => {
+                parts.metrics.refused.inc();
+                tracing::error!(
+                    module = %key.module,
+                    kind = key.kind.extension(),
+                    ?record,
+                    "SECURITY: a file differs from the one that was stored first; the first one stays"
+                );
+            }
+            Err(error) => {
+                parts.metrics.commit_failures.inc();
+                tracing::error!(
+                    module = %key.module,
+                    kind = key.kind.extension(),
+                    %error,
+                    "a verified file was served but could not be stored"
+                );
+            }
+        }
+    }
+
+    fn remember(&self, key: &FileKey, failure: &Failure, streamed: bool) {
+        let for_how_long = match failure {
+            _ if streamed => STREAMED_FAILURE,
+            failure if failure.is_absence() => self.inner.parts.negative,
+            _ => return,
+        };
+        if !for_how_long.is_zero() {
+            self.inner.failures.insert(
+                key.clone(),
+                (Instant::now() + for_how_long, failure.clone()),
+            );
+        }
+    }
+
+    /// Brings the `.info` and `.mod` beside a zip, so that the version is complete for listing and
+    /// for offline use even if its first client asked for the zip alone.
+    fn follow_up(&self, zip: &FileKey) {
+        for kind in [FileKind::Info, FileKind::Mod] {
+            let Ok(turn) = self.inner.follow_ups.clone().try_acquire_owned() else {
+                return;
+            };
+            let fills = self.clone();
+            let key = FileKey {
+                kind,
+                ..zip.clone()
+            };
+            tokio::spawn(async move {
+                let _turn = turn;
+                if matches!(fills.inner.parts.store.open(&key).await, Ok(None))
+                    && let Ok((mut progress, _)) = fills.join(&key)
+                {
+                    // Followed to its end, so that it does not count as abandoned.
+                    let _ended = progress
+                        .wait_for(|now| matches!(now, Progress::Done(_)))
+                        .await;
+                }
+            });
+        }
+    }
+}
+
+/// The nearest stored module above a path: below it the go command probes paths that are no modules.
+pub(crate) async fn stored_above(
+    store: &dyn Store,
+    module_path: &gomod::ModulePath,
+) -> Result<Option<gomod::ModulePath>, Failure> {
+    if store
+        .knows(store::Namespace::Shared, module_path)
+        .await
+        .map_err(Failure::store)?
+    {
+        return Ok(None);
+    }
+    for parent in module_path.parents() {
+        if store
+            .knows(store::Namespace::Shared, &parent)
+            .await
+            .map_err(Failure::store)?
+        {
+            return Ok(Some(parent));
+        }
+    }
+    Ok(None)
+}
+
+/// Takes the flight off the board when its task ends, panics included.
+struct Landing {
+    inner: Arc<Inner>,
+    key: FileKey,
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        self.inner.flights.lock().remove(&self.key);
+        self.inner.parts.metrics.flights.dec();
+    }
+}
+
+async fn abandoned(progress: &watch::Sender<Progress>) {
+    loop {
+        progress.closed().await;
+        tokio::time::sleep(ABANDONED_DEADLINE).await;
+        if progress.is_closed() {
+            return;
+        }
+    }
+}
+
+fn refused_by_sink(error: &source::SourceError) -> bool {
+    matches!(
+        error.kind(),
+        source::SourceErrorKind::Rejected | source::SourceErrorKind::Sink
+    )
+}
+
+fn file_name(key: &FileKey) -> String {
+    let module: &ModuleVersion = &key.module;
+    format!("{module} ({})", key.kind.extension())
+}

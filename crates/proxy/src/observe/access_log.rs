@@ -1,0 +1,223 @@
+//! The access log: one line a request, written in batches by a thread of its own.
+//!
+//! A request appends its line to a buffer in memory; a write system call each would cost more than
+//! serving a small file. The buffer is bounded: when the log's reader is slower than the server,
+//! lines are dropped and counted, requests never wait.
+
+use std::fmt::Write as _;
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+use super::Exchange;
+
+/// Lines wait here at most; about 20,000 of them.
+const BUFFER_BYTES: usize = 4 << 20;
+/// How long lines are gathered before they are written.
+const GATHER: Duration = Duration::from_millis(50);
+
+/// How lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// `key=value` pairs.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The access log.
+pub struct AccessLog {
+    shared: Option<Arc<Shared>>,
+}
+
+struct Shared {
+    format: LogFormat,
+    state: Mutex<State>,
+    changed: Condvar,
+    dropped: AtomicU64,
+}
+
+#[derive(Default)]
+struct State {
+    lines: String,
+    closing: bool,
+    writer_done: bool,
+}
+
+impl AccessLog {
+    /// No log.
+    pub fn off() -> Self {
+        Self { shared: None }
+    }
+
+    /// A log that goes to `out`.
+    pub fn to(mut out: Box<dyn Write + Send>, format: LogFormat) -> Self {
+        let shared = Arc::new(Shared {
+            format,
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            dropped: AtomicU64::new(0),
+        });
+        let writer = shared.clone();
+        let thread = std::thread::Builder::new()
+            .name("access-log".into())
+            .spawn(move || {
+                let mut batch = String::new();
+                loop {
+                    let mut state = writer.state.lock();
+                    while state.lines.is_empty() && !state.closing {
+                        writer.changed.wait(&mut state);
+                    }
+                    if !state.closing {
+                        // The first line wakes the writer; those of the next moments go with it.
+                        writer
+                            .changed
+                            .wait_while_for(&mut state, |state| !state.closing, GATHER);
+                    }
+                    let closing = state.closing;
+                    std::mem::swap(&mut state.lines, &mut batch);
+                    drop(state);
+                    // A closed pipe is no reason to stop serving; the lines are gone either way.
+                    let _written = out.write_all(batch.as_bytes()).and_then(|()| out.flush());
+                    batch.clear();
+                    if closing {
+                        writer.state.lock().writer_done = true;
+                        writer.changed.notify_all();
+                        return;
+                    }
+                }
+            });
+        if let Err(error) = thread {
+            tracing::error!(%error, "the access log's thread did not start: no access log");
+            return Self::off();
+        }
+        Self {
+            shared: Some(shared),
+        }
+    }
+
+    /// True if lines are written anywhere.
+    pub fn is_on(&self) -> bool {
+        self.shared.is_some()
+    }
+
+    /// Lines that were dropped because the log's reader was too slow.
+    pub fn dropped(&self) -> u64 {
+        self.shared
+            .as_ref()
+            .map_or(0, |shared| shared.dropped.load(Ordering::Relaxed))
+    }
+
+    /// Writes what is buffered and ends the thread.
+    pub fn close(&self) {
+        let Some(shared) = &self.shared else { return };
+        let mut state = shared.state.lock();
+        state.closing = true;
+        shared.changed.notify_all();
+        shared.changed.wait_while_for(
+            &mut state,
+            |state| !state.writer_done,
+            Duration::from_secs(2),
+        );
+    }
+
+    pub(super) fn write(&self, exchange: &Exchange, elapsed: Duration) {
+        let Some(shared) = &self.shared else { return };
+        let now = jiff::Timestamp::now();
+        let mut state = shared.state.lock();
+        if state.lines.len() >= BUFFER_BYTES {
+            shared.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let was_empty = state.lines.is_empty();
+        match shared.format {
+            LogFormat::Text => text_line(&mut state.lines, exchange, elapsed, now),
+            LogFormat::Json => json_line(&mut state.lines, exchange, elapsed, now),
+        }
+        drop(state);
+        if was_empty {
+            shared.changed.notify_all();
+        }
+    }
+}
+
+fn text_line(line: &mut String, exchange: &Exchange, elapsed: Duration, now: jiff::Timestamp) {
+    let _infallible = write!(
+        line,
+        "{now:.3} access {} {} {} {} bytes={} cache={} kind={} ms={:.3}",
+        exchange.method,
+        Plain(&exchange.target),
+        protocol(exchange.protocol),
+        exchange.status,
+        exchange.sent_bytes,
+        exchange.outcome.name(),
+        exchange.kind.name(),
+        elapsed.as_secs_f64() * 1e3,
+    );
+    if let Some(peer) = exchange.peer {
+        let _infallible = write!(line, " peer={peer}");
+    }
+    if let Some(source) = &exchange.source {
+        let _infallible = write!(line, " source={}", Plain(source));
+    }
+    if let Some(error) = &exchange.error {
+        let _infallible = write!(line, " error={error:?}");
+    }
+    line.push('\n');
+}
+
+fn json_line(line: &mut String, exchange: &Exchange, elapsed: Duration, now: jiff::Timestamp) {
+    let mut value = serde_json::json!({
+        "time": format!("{now:.3}"),
+        "event": "access",
+        "method": exchange.method.as_str(),
+        "path": exchange.target,
+        "protocol": protocol(exchange.protocol),
+        "status": exchange.status,
+        "bytes": exchange.sent_bytes,
+        "cache": exchange.outcome.name(),
+        "kind": exchange.kind.name(),
+        "elapsed_ms": (elapsed.as_secs_f64() * 1e6).round() / 1e3,
+    });
+    if let Some(object) = value.as_object_mut() {
+        if let Some(peer) = exchange.peer {
+            object.insert("peer".into(), peer.to_string().into());
+        }
+        if let Some(source) = &exchange.source {
+            object.insert("source".into(), source.as_ref().into());
+        }
+        if let Some(error) = &exchange.error {
+            object.insert("error".into(), error.as_str().into());
+        }
+    }
+    let _infallible = writeln!(line, "{value}");
+}
+
+/// Text from outside, with what could forge a log line made visible.
+struct Plain<'text>(&'text str);
+
+impl std::fmt::Display for Plain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.0.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return f.write_str(self.0);
+        }
+        self.0.chars().try_for_each(|c| {
+            if c.is_control() || c.is_whitespace() {
+                write!(f, "{}", c.escape_unicode())
+            } else {
+                f.write_char(c)
+            }
+        })
+    }
+}
+
+fn protocol(version: http::Version) -> &'static str {
+    match version {
+        http::Version::HTTP_10 => "HTTP/1.0",
+        http::Version::HTTP_2 => "HTTP/2",
+        _ => "HTTP/1.1",
+    }
+}

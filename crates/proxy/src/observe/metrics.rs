@@ -1,0 +1,236 @@
+//! Counters for Prometheus. Label values come from closed sets; no label ever holds a module path.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use prometheus_client::encoding::{EncodeLabelSet, text::encode};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+use store::VerifiedBy;
+
+use super::{Outcome, RequestKind};
+
+/// Upper bounds of the latency buckets, in seconds: from a hit in memory to a slow toolchain zip.
+const BUCKETS: [f64; 12] = [
+    0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 120.0,
+];
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    kind: &'static str,
+    cache: &'static str,
+    status: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabels {
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct VerifiedLabels {
+    by: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct UpstreamLabels {
+    upstream: String,
+    outcome: &'static str,
+}
+
+/// All counters of a server.
+pub struct Metrics {
+    registry: Mutex<Registry>,
+    requests: Family<RequestLabels, Counter>,
+    /// Latency and bytes by kind, resolved once: a look-up in a family costs as much as a hit.
+    by_kind: Vec<(Histogram, Counter)>,
+    verified: Family<VerifiedLabels, Counter>,
+    upstream: Family<UpstreamLabels, Counter>,
+    upstream_bytes: Counter,
+    /// Fills under way.
+    pub flights: Gauge,
+    /// Requests that joined another's fill.
+    pub flights_joined: Counter,
+    /// Files that a verifier refused.
+    pub refused: Counter,
+    /// Verified files that could not be stored.
+    pub commit_failures: Counter,
+    /// Older answers given because upstream was down.
+    pub stale_answers: Counter,
+    /// Open connections.
+    pub connections: Gauge,
+}
+
+impl Metrics {
+    /// Counters at zero.
+    pub fn new() -> Arc<Self> {
+        let mut registry = Registry::with_prefix("larder");
+        let requests = Family::<RequestLabels, Counter>::default();
+        registry.register(
+            "requests",
+            "Requests by kind, cache outcome and status",
+            requests.clone(),
+        );
+        let seconds =
+            Family::<KindLabels, Histogram>::new_with_constructor(|| Histogram::new(BUCKETS));
+        registry.register_with_unit(
+            "request_duration",
+            "Time from a request's head to the end of its answer",
+            Unit::Seconds,
+            seconds.clone(),
+        );
+        let sent = Family::<KindLabels, Counter>::default();
+        registry.register_with_unit("sent", "Bytes of answers", Unit::Bytes, sent.clone());
+        let by_kind = RequestKind::ALL
+            .iter()
+            .map(|kind| {
+                let labels = KindLabels { kind: kind.name() };
+                (
+                    seconds.get_or_create(&labels).clone(),
+                    sent.get_or_create(&labels).clone(),
+                )
+            })
+            .collect();
+        let verified = Family::<VerifiedLabels, Counter>::default();
+        registry.register(
+            "verified",
+            "Files accepted, by who vouched for them",
+            verified.clone(),
+        );
+        let upstream = Family::<UpstreamLabels, Counter>::default();
+        registry.register(
+            "upstream_requests",
+            "Requests to upstreams, by outcome",
+            upstream.clone(),
+        );
+        let upstream_bytes = Counter::default();
+        registry.register_with_unit(
+            "upstream_received",
+            "Bytes received from upstreams",
+            Unit::Bytes,
+            upstream_bytes.clone(),
+        );
+        let flights = Gauge::default();
+        registry.register("fills", "Fills under way", flights.clone());
+        let flights_joined = Counter::default();
+        registry.register(
+            "fills_joined",
+            "Requests that joined another's fill",
+            flights_joined.clone(),
+        );
+        let refused = Counter::default();
+        registry.register(
+            "refused_files",
+            "Files that a verifier refused",
+            refused.clone(),
+        );
+        let commit_failures = Counter::default();
+        registry.register(
+            "commit_failures",
+            "Verified files that were served but could not be stored",
+            commit_failures.clone(),
+        );
+        let stale_answers = Counter::default();
+        registry.register(
+            "stale_answers",
+            "Older answers given because upstream was down",
+            stale_answers.clone(),
+        );
+        let connections = Gauge::default();
+        registry.register("connections", "Open connections", connections.clone());
+        Arc::new(Self {
+            registry: Mutex::new(registry),
+            requests,
+            by_kind,
+            verified,
+            upstream,
+            upstream_bytes,
+            flights,
+            flights_joined,
+            refused,
+            commit_failures,
+            stale_answers,
+            connections,
+        })
+    }
+
+    /// The exposition text (OpenMetrics, which Prometheus reads).
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        let registry = self.registry.lock();
+        // Writing to a String does not fail; an encoder's own error would leave a partial text.
+        match encode(&mut text, &registry) {
+            Ok(()) => text,
+            Err(_) => String::new(),
+        }
+    }
+
+    pub(super) fn request(
+        &self,
+        kind: RequestKind,
+        outcome: Outcome,
+        status: u16,
+        sent_bytes: u64,
+        elapsed: Duration,
+    ) {
+        let labels = RequestLabels {
+            kind: kind.name(),
+            cache: outcome.name(),
+            status: status_label(status),
+        };
+        self.requests.get_or_create(&labels).inc();
+        if let Some((seconds, sent)) = RequestKind::ALL
+            .iter()
+            .position(|known| *known == kind)
+            .and_then(|at| self.by_kind.get(at))
+        {
+            seconds.observe(elapsed.as_secs_f64());
+            sent.inc_by(sent_bytes);
+        }
+    }
+
+    pub(crate) fn verified(&self, by: &VerifiedBy) {
+        let by = match by {
+            VerifiedBy::ChecksumDatabase(_) => "checksum-database",
+            VerifiedBy::FirstSight => "first-sight",
+            VerifiedBy::Shape => "shape",
+        };
+        self.verified.get_or_create(&VerifiedLabels { by }).inc();
+    }
+
+    /// Counts one request to an upstream (its name holds no credentials and no module path).
+    pub fn upstream(&self, upstream: &str, outcome: &'static str, received_bytes: u64) {
+        let labels = UpstreamLabels {
+            upstream: upstream.to_owned(),
+            outcome,
+        };
+        self.upstream.get_or_create(&labels).inc();
+        self.upstream_bytes.inc_by(received_bytes);
+    }
+}
+
+/// The statuses that this server answers with; a closed set, so that labels stay bounded.
+fn status_label(status: u16) -> &'static str {
+    match status {
+        200 => "200",
+        206 => "206",
+        304 => "304",
+        400 => "400",
+        403 => "403",
+        404 => "404",
+        405 => "405",
+        410 => "410",
+        412 => "412",
+        416 => "416",
+        500 => "500",
+        502 => "502",
+        503 => "503",
+        504 => "504",
+        508 => "508",
+        _ => "other",
+    }
+}

@@ -1,0 +1,10 @@
+//! What operators see: one access-log line and one metric a request, and counters of what happens
+//! behind. Metrics never carry a module path; the access log may, it is the operator's own.
+
+mod access_log;
+mod exchange;
+mod metrics;
+
+pub use access_log::{AccessLog, LogFormat};
+pub use exchange::{Exchange, Outcome, RequestKind};
+pub use metrics::Metrics;

@@ -1,0 +1,280 @@
+//! From bytes to a request and back: connections, TLS, HTTP, statuses and headers.
+//!
+//! The only room that names HTTP statuses. A request is parsed once, passes the gate, and is
+//! answered by the room that its kind belongs to; [`respond`] is the table of contents.
+
+mod answers;
+mod body;
+mod conditional;
+mod error;
+mod files;
+mod operations;
+pub mod read_ahead;
+mod respond;
+mod sumdb;
+mod tls;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use source::Source;
+use source::privacy::Privacy;
+use source::sumdb::{ChecksumSource, SumdbMirror};
+use store::first_seen::FirstSeen;
+use store::{Staging, Store};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+
+use crate::answer::{AnswerParts, Answers};
+use crate::fill::{FillParts, Fills};
+use crate::gate::Gate;
+use crate::observe::{AccessLog, Metrics};
+use crate::policy::Policy;
+use tls::CurrentCertificate;
+pub use tls::{TlsError, TlsFiles};
+
+/// Open connections at most; more wait in the kernel's queue.
+const CONNECTIONS: usize = 16 * 1024;
+/// How long a client may take to send a request's head, and to shake hands.
+const HEAD_DEADLINE: Duration = Duration::from_secs(30);
+/// What a request's head may weigh. The longest legal module path is far below.
+const HEAD_BYTES: usize = 64 << 10;
+/// HTTP/2 streams on one connection; the go command opens some dozens.
+const STREAMS: u32 = 256;
+/// HTTP/2 windows: large enough that a zip does not wait for the client's updates on a fast network.
+const STREAM_WINDOW_BYTES: u32 = 1 << 20;
+/// How long requests under way may take after the server was told to stop.
+const DRAIN_DEADLINE: Duration = Duration::from_secs(60);
+/// Pause after the system refused another connection (out of descriptors).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What a server stands on.
+pub struct Parts {
+    /// Where files rest.
+    pub store: Arc<dyn Store>,
+    /// Where they wait for a verdict.
+    pub staging: Arc<Staging>,
+    /// Where answers are kept.
+    pub kept_answers: Arc<store::answers::Answers>,
+    /// Where first sight is remembered.
+    pub first_seen: Arc<FirstSeen>,
+    /// Where files and answers come from; `None` when offline.
+    pub source: Option<Arc<dyn Source>>,
+    /// Who vouches for files; `None` where no checksum database is configured.
+    pub checksums: Option<Arc<dyn ChecksumSource>>,
+    /// The database's data, for clients; `None` where none is configured.
+    pub sumdb: Option<Arc<SumdbMirror>>,
+    /// Which names may be said where.
+    pub privacy: Privacy,
+    /// Who may have what.
+    pub policy: Arc<dyn Policy>,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// The access log.
+    pub access_log: Arc<AccessLog>,
+}
+
+/// How a server behaves.
+#[derive(Clone, Debug)]
+pub struct ServeOptions {
+    /// How long lists and `@latest` are fresh.
+    pub fresh: Duration,
+    /// How long proven absence is remembered, at most.
+    pub negative: Duration,
+    /// This server's name in `Via` headers: a request that carries it has been here before.
+    pub via: String,
+    /// The certificate; `None` for plain HTTP.
+    pub tls: Option<TlsFiles>,
+}
+
+/// A server that is ready to accept.
+pub struct Server {
+    room: Arc<Room>,
+    tls: Option<Arc<CurrentCertificate>>,
+}
+
+/// What every request shares.
+struct Room {
+    gate: Gate,
+    fills: Fills,
+    answers: Arc<Answers>,
+    sumdb: Option<Arc<SumdbMirror>>,
+    metrics: Arc<Metrics>,
+    access_log: Arc<AccessLog>,
+    options: ServeOptions,
+    draining: AtomicBool,
+}
+
+impl Server {
+    /// Builds the rooms. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// A certificate that can't be used.
+    pub fn new(parts: Parts, options: ServeOptions) -> Result<Self, TlsError> {
+        let tls = options
+            .tls
+            .clone()
+            .map(CurrentCertificate::read)
+            .transpose()?;
+        let negative = options.negative.min(options.fresh);
+        let answers = Answers::new(AnswerParts {
+            source: parts.source.clone(),
+            store: parts.store.clone(),
+            kept: parts.kept_answers,
+            first_seen: parts.first_seen.clone(),
+            fresh: options.fresh,
+            negative,
+            metrics: parts.metrics.clone(),
+        });
+        let fills = Fills::new(FillParts {
+            store: parts.store,
+            staging: parts.staging,
+            source: parts.source,
+            checksums: parts.checksums,
+            privacy: parts.privacy.clone(),
+            first_seen: parts.first_seen.clone(),
+            answers: answers.clone(),
+            negative,
+            metrics: parts.metrics.clone(),
+        });
+        let room = Room {
+            gate: Gate::new(parts.policy, parts.privacy, parts.first_seen),
+            fills,
+            answers,
+            sumdb: parts.sumdb,
+            metrics: parts.metrics,
+            access_log: parts.access_log,
+            options,
+            draining: AtomicBool::new(false),
+        };
+        Ok(Self {
+            room: Arc::new(room),
+            tls,
+        })
+    }
+
+    /// Serves until `stop` resolves, then lets the requests under way end.
+    ///
+    /// # Errors
+    /// A TLS configuration that the crypto library refuses.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), rustls::Error> {
+        let acceptor = match &self.tls {
+            Some(certificate) => Some(TlsAcceptor::from(certificate.server_config()?)),
+            None => None,
+        };
+        let renewal = self
+            .tls
+            .map(|certificate| tokio::spawn(certificate.follow_files()));
+        let connections = Arc::new(Semaphore::new(CONNECTIONS));
+        let graceful = GracefulShutdown::new();
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            let accepted = async {
+                let place = connections.clone().acquire_owned().await;
+                (place, listener.accept().await)
+            };
+            let (place, accepted) = tokio::select! {
+                biased;
+                () = &mut stop => break,
+                accepted = accepted => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => {
+                    let (room, acceptor) = (self.room.clone(), acceptor.clone());
+                    let watcher = graceful.watcher();
+                    tokio::spawn(async move {
+                        let _place = place;
+                        room.metrics.connections.inc();
+                        connection(&room, stream, peer, acceptor, watcher).await;
+                        room.metrics.connections.dec();
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+        drop(listener);
+        self.room.draining.store(true, Ordering::Relaxed);
+        if tokio::time::timeout(DRAIN_DEADLINE, graceful.shutdown())
+            .await
+            .is_err()
+        {
+            tracing::warn!("requests under way did not end in time and are cut off");
+        }
+        if let Some(renewal) = renewal {
+            renewal.abort();
+        }
+        self.room.access_log.close();
+        Ok(())
+    }
+}
+
+async fn connection(
+    room: &Arc<Room>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    acceptor: Option<TlsAcceptor>,
+    watcher: hyper_util::server::graceful::Watcher,
+) {
+    // Answers are written whole; waiting to gather more would only delay them.
+    let _unsupported = stream.set_nodelay(true);
+    let service_room = room.clone();
+    let service = service_fn(move |request| {
+        let room = service_room.clone();
+        async move { Ok::<_, std::convert::Infallible>(respond::respond(&room, request, peer).await) }
+    });
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_DEADLINE)
+        .max_buf_size(HEAD_BYTES.max(8 << 10) + (16 << 10))
+        .pipeline_flush(true);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .max_header_list_size(u32::try_from(HEAD_BYTES).unwrap_or(u32::MAX))
+        .keep_alive_interval(Some(Duration::from_secs(60)));
+    let served = match acceptor {
+        None => {
+            let io = TokioIo::new(stream);
+            watcher
+                .watch(builder.serve_connection(io, service).into_owned())
+                .await
+        }
+        Some(acceptor) => {
+            match tokio::time::timeout(HEAD_DEADLINE, acceptor.accept(stream)).await {
+                Ok(Ok(stream)) => {
+                    let io = TokioIo::new(stream);
+                    watcher
+                        .watch(builder.serve_connection(io, service).into_owned())
+                        .await
+                }
+                Ok(Err(error)) => {
+                    tracing::debug!(%peer, %error, "a TLS handshake failed");
+                    return;
+                }
+                Err(_) => return,
+            }
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(%peer, %error, "a connection ended early");
+    }
+}
