@@ -287,7 +287,7 @@ fn store(error: &StoreError) -> Parts {
             None,
             vec![format!("the download was begun anew and {error}")],
         ),
-        StoreError::Damaged { .. } | StoreError::Io(_) => (
+        StoreError::Damaged { .. } | StoreError::Io(_) | StoreError::Unusable { .. } => (
             StatusCode::INTERNAL_SERVER_ERROR,
             Outcome::Failed,
             None,
