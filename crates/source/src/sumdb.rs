@@ -1,6 +1,8 @@
 //! The checksum database's client.
 use async_trait::async_trait;
-use gomod::{GoModHash, ModuleVersion, ZipHash};
+use bytes::Bytes;
+use gomod::{GoModHash, ModuleVersion, SumdbRequest, ZipHash};
+use std::time::Duration;
 
 /// What a database says of a version.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,4 +43,30 @@ pub trait ChecksumSource: Send + Sync {
     async fn lookup(&self, module: &ModuleVersion) -> Result<Checksums, ChecksumError>;
     /// Its name.
     fn name(&self) -> &str;
+}
+
+/// A database's data on its way to a client.
+#[derive(Clone, Debug)]
+pub struct Mirrored {
+    /// The bytes.
+    pub body: Bytes,
+    /// How long any cache may keep them.
+    pub max_age: Duration,
+    /// True where nothing had to be fetched.
+    pub kept: bool,
+}
+
+/// The database's data, for clients: `/sumdb/NAME/…`.
+pub struct SumdbMirror {}
+
+impl SumdbMirror {
+    /// The database's name.
+    pub fn name(&self) -> &str {
+        todo!()
+    }
+    /// Answers one request.
+    pub async fn answer(&self, request: &SumdbRequest) -> Result<Mirrored, ChecksumError> {
+        let _ = request;
+        todo!()
+    }
 }

@@ -12,9 +12,6 @@ use crate::failure::Failure;
 use crate::gate::AdmittedSumdb;
 use crate::observe::Outcome;
 
-/// How long caches may keep what never changes.
-const FOR_EVER: u64 = 365 * 24 * 3600;
-
 pub(super) async fn answer(room: &Room, wanted: &AdmittedSumdb) -> Result<Reply, Failure> {
     let served = room
         .sumdb
@@ -25,13 +22,12 @@ pub(super) async fn answer(room: &Room, wanted: &AdmittedSumdb) -> Result<Reply,
     };
     let Mirrored {
         body,
-        origin,
-        seconds,
+        max_age,
+        kept,
     } = mirror
         .answer(&wanted.request)
         .await
         .map_err(|error| Failure::Checksum(error.into()))?;
-    let _ = (origin, seconds);
     let content_type = match wanted.request {
         SumdbRequest::Tile(_) => "application/octet-stream",
         _ => TEXT,
@@ -39,11 +35,16 @@ pub(super) async fn answer(room: &Room, wanted: &AdmittedSumdb) -> Result<Reply,
     let mut response = Response::new(AnswerBody::whole(body));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert(header::CACHE_CONTROL, public_for(FOR_EVER));
-    headers.insert(CACHE, HeaderValue::from_static(Outcome::Filled.name()));
+    headers.insert(header::CACHE_CONTROL, public_for(max_age.as_secs()));
+    let outcome = if kept {
+        Outcome::HitDisk
+    } else {
+        Outcome::Filled
+    };
+    headers.insert(CACHE, HeaderValue::from_static(outcome.name()));
     Ok(Reply {
         response,
-        outcome: Outcome::Filled,
+        outcome,
         source: None,
     })
 }
