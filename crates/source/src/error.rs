@@ -62,6 +62,8 @@ pub struct SourceFailure {
     pub retry_after: Option<Duration>,
     /// Requests made.
     pub attempts: u32,
+    /// From the question to this failure: waits for a turn and pauses between the requests included.
+    pub elapsed: Duration,
     /// What else the reader should know: `direct was not tried…`.
     pub notes: Vec<String>,
     /// What the sink said, for `Rejected` and `Sink`.
@@ -80,6 +82,7 @@ impl SourceError {
             upstream_text: None,
             retry_after: None,
             attempts: 0,
+            elapsed: Duration::ZERO,
             notes: Vec::new(),
             sink: None,
         }))

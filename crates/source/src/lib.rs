@@ -4,11 +4,38 @@
 //! The crate writes what it fetches into a [`Sink`] and stores nothing. Private names stop at one
 //! function, [`privacy::Privacy::route`], on every way out.
 
+mod address;
+mod answer;
+mod breaker;
+mod build;
+mod chain;
 mod error;
+mod file;
+mod http_client;
+mod http_proxy;
+mod netrc;
+mod observer;
+mod options;
 pub mod privacy;
 pub mod sumdb;
+mod tls;
+mod upstream;
+mod via;
 
-pub use error::{SourceError, SourceErrorKind};
+pub use address::{AddressGuard, ForbiddenAddress, is_public};
+pub use breaker::{Admission, Breaker};
+pub use build::{BuildError, Sources, build, is_this_server};
+pub use chain::{Chain, ChainEnd, ChainEntry, falls_through};
+pub use error::{SourceError, SourceErrorKind, SourceFailure};
+pub use file::FileSource;
+pub use http_client::ClientError;
+pub use http_proxy::HttpProxies;
+pub use netrc::Netrc;
+pub use observer::{NoObserver, UpstreamObserver};
+pub use options::UpstreamOptions;
+pub use tls::{CaFileError, TlsRoots, TlsSettings};
+pub use upstream::Upstream;
+pub use via::{has_passed_through, via_name, via_value};
 
 use async_trait::async_trait;
 use bytes::Bytes;

@@ -1,5 +1,11 @@
-//! The one function that decides where a module's name may be said.
-use gomod::{ModulePath, PathPatterns};
+//! The one function that decides where a module's name may be said, and the source that keeps to it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use gomod::{FileKind, ModulePath, ModuleVersion, PathPatterns, Revision};
+
+use crate::{Fetched, Listing, Resolved, Sink, Source, SourceError, SourceErrorKind, SourceName};
 
 /// Where a name may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,5 +39,68 @@ impl Privacy {
         self.route(module_path) == Route::Public
             && (module_path.as_str() == "golang.org/toolchain"
                 || !self.no_sumdb.matches(module_path.as_str()))
+    }
+}
+
+/// Lets public names through to the sources that may hear them. Where private modules live is not asked
+/// yet: their names get an error that says so, and nobody hears of them.
+pub struct PrivateAware {
+    public: Arc<dyn Source>,
+    privacy: Arc<Privacy>,
+}
+
+impl PrivateAware {
+    /// Guards `public`.
+    pub fn new(public: Arc<dyn Source>, privacy: Arc<Privacy>) -> Self {
+        Self { public, privacy }
+    }
+
+    fn source_for(&self, module_path: &ModulePath) -> Result<&dyn Source, SourceError> {
+        match self.privacy.route(module_path) {
+            Route::Public => Ok(&*self.public),
+            Route::Private => Err(SourceError::new(
+                SourceErrorKind::PrivateUnserved,
+                format!(
+                    "`{module_path}` is private here (the patterns are `{}`), and this server does not fetch \
+                     from version control yet: let the go command fetch it directly by naming it in \
+                     GONOPROXY, or take it out of the server's private patterns",
+                    self.privacy.private.as_str()
+                ),
+            )),
+        }
+    }
+}
+
+#[async_trait]
+impl Source for PrivateAware {
+    async fn list(&self, module_path: &ModulePath) -> Result<Listing, SourceError> {
+        self.source_for(module_path)?.list(module_path).await
+    }
+
+    async fn latest(&self, module_path: &ModulePath) -> Result<Resolved, SourceError> {
+        self.source_for(module_path)?.latest(module_path).await
+    }
+
+    async fn resolve(
+        &self,
+        module_path: &ModulePath,
+        revision: &Revision,
+    ) -> Result<Resolved, SourceError> {
+        let source = self.source_for(module_path)?;
+        source.resolve(module_path, revision).await
+    }
+
+    async fn fetch(
+        &self,
+        module: &ModuleVersion,
+        kind: FileKind,
+        sink: &mut dyn Sink,
+    ) -> Result<Fetched, SourceError> {
+        let source = self.source_for(module.path())?;
+        source.fetch(module, kind, sink).await
+    }
+
+    fn name(&self) -> SourceName {
+        self.public.name()
     }
 }

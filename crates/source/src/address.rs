@@ -1,0 +1,250 @@
+//! Which addresses a request may make us dial.
+//!
+//! Hosts that the operator's own settings name may be anywhere. Hosts that a request or a redirect
+//! chose may not lead to this machine or into the networks around it. The guard works where the
+//! connection is made: name lookups pass through [`GuardedResolver`], so that what was judged is what is
+//! dialled, and literal addresses are judged by [`AddressGuard::check_literal`] before each hop.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use url::{Host, Url};
+
+/// The hosts that may be dialled wherever they are, and the judgement on all others.
+#[derive(Clone, Debug, Default)]
+pub struct AddressGuard {
+    allowed_hosts: BTreeSet<String>,
+}
+
+/// A host that may not be dialled because of where it leads.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{host}` leads to {address}, an address that a request may not make this server dial")]
+pub struct ForbiddenAddress {
+    /// The host as it was asked.
+    pub host: String,
+    /// Where it leads.
+    pub address: IpAddr,
+}
+
+impl AddressGuard {
+    /// A guard that lets these hosts through: those named by the operator's settings.
+    pub fn new<'a>(allowed_hosts: impl IntoIterator<Item = &'a str>) -> Self {
+        Self {
+            allowed_hosts: allowed_hosts.into_iter().map(normal_form).collect(),
+        }
+    }
+
+    /// True for a host that the operator named.
+    pub fn allows_host(&self, host: &str) -> bool {
+        self.allowed_hosts.contains(&normal_form(host))
+    }
+
+    /// Judges the address that a host leads to.
+    pub fn check(&self, host: &str, address: IpAddr) -> Result<(), ForbiddenAddress> {
+        if is_public(address) || self.allows_host(host) {
+            Ok(())
+        } else {
+            Err(ForbiddenAddress {
+                host: host.to_owned(),
+                address,
+            })
+        }
+    }
+
+    /// Judges a URL whose host is itself an address: such a host never passes the resolver.
+    pub fn check_literal(&self, url: &Url) -> Result<(), ForbiddenAddress> {
+        let address = match url.host() {
+            Some(Host::Ipv4(address)) => IpAddr::V4(address),
+            Some(Host::Ipv6(address)) => IpAddr::V6(address),
+            Some(Host::Domain(_)) | None => return Ok(()),
+        };
+        self.check(url.host_str().unwrap_or_default(), address)
+    }
+}
+
+/// True for an address of the public internet: not loopback, link-local, private, shared (RFC 6598),
+/// unique-local, multicast, reserved or unspecified, nor an IPv6 form that carries such an IPv4 address.
+pub fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => is_public_v4(address),
+        IpAddr::V6(address) => is_public_v6(address),
+    }
+}
+
+fn is_public_v4(address: Ipv4Addr) -> bool {
+    let [a, b, c, _] = address.octets();
+    let shared = a == 100 && (64..128).contains(&b);
+    let benchmarking = a == 198 && (b == 18 || b == 19);
+    let protocol_assignments = (a, b, c) == (192, 0, 0);
+    !(a == 0
+        || a >= 240
+        || address.is_loopback()
+        || address.is_link_local()
+        || address.is_private()
+        || address.is_multicast()
+        || address.is_documentation()
+        || shared
+        || benchmarking
+        || protocol_assignments)
+}
+
+fn is_public_v6(address: Ipv6Addr) -> bool {
+    let segments = address.segments();
+    // IPv4-mapped, IPv4-compatible (`::1` and `::` too), NAT64 (RFC 6052, 8215) and 6to4 carry an IPv4 address.
+    let carried = match segments {
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
+        | [0x64, 0xff9b, 0 | 1, _, _, _, high, low]
+        | [0x2002, high, low, ..] => Some((high, low)),
+        _ => None,
+    };
+    if let Some((high, low)) = carried {
+        return is_public_v4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)));
+    }
+    let [first, second, ..] = segments;
+    let documentation = (first, second) == (0x2001, 0xdb8);
+    // Global unicast is 2000::/3; everything else is local, multicast or reserved.
+    first & 0xe000 == 0x2000 && !documentation
+}
+
+/// Looks names up and passes on the addresses that may be dialled; an error that names the forbidden
+/// one where none is left.
+#[derive(Clone, Debug)]
+pub(crate) struct GuardedResolver {
+    guard: Arc<AddressGuard>,
+}
+
+impl GuardedResolver {
+    pub(crate) fn new(guard: Arc<AddressGuard>) -> Self {
+        Self { guard }
+    }
+}
+
+impl Resolve for GuardedResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let guard = self.guard.clone();
+        Box::pin(async move {
+            let host = name.as_str();
+            // Port 0 is replaced by the caller's.
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((host, 0)).await?.collect();
+            let mut forbidden = None;
+            let mut allowed = Vec::with_capacity(found.len());
+            for address in found {
+                match guard.check(host, address.ip()) {
+                    Ok(()) => allowed.push(address),
+                    Err(refusal) => forbidden = Some(refusal),
+                }
+            }
+            match forbidden {
+                Some(refusal) if allowed.is_empty() => Err(refusal.into()),
+                _ => Ok(Box::new(allowed.into_iter()) as Addrs),
+            }
+        })
+    }
+}
+
+/// A host as it is compared: lower case, without the root's dot and an address's brackets.
+fn normal_form(host: &str) -> String {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(host);
+    bare.to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(address: &str, public: bool) {
+        assert_eq!(is_public(address.parse().unwrap()), public, "{address}");
+    }
+
+    #[test]
+    fn this_machine_and_the_networks_around_it_are_not_public() {
+        for address in [
+            "127.0.0.1",
+            "127.9.9.9",
+            "0.0.0.0",
+            "0.1.2.3",
+            "10.1.2.3",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "100.127.255.255",
+            "192.0.0.8",
+            "198.18.0.1",
+            "224.0.0.1",
+            "240.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "fe80::1",
+            "fc00::1",
+            "fd12::1",
+            "fec0::1",
+            "ff02::1",
+            "::ffff:127.0.0.1",
+            "::ffff:10.0.0.1",
+            "::ffff:169.254.169.254",
+            "::127.0.0.1",
+            "64:ff9b::7f00:1",
+            "64:ff9b:1::a00:1",
+            "2002:7f00:1::",
+            "2001:db8::1",
+        ] {
+            check(address, false);
+        }
+    }
+
+    #[test]
+    fn the_internet_is_public() {
+        for address in [
+            "1.1.1.1",
+            "172.32.0.1",
+            "100.63.255.255",
+            "100.128.0.1",
+            "192.0.1.1",
+            "2606:4700::1111",
+            "::ffff:1.1.1.1",
+            "64:ff9b::101:101",
+            "2002:101:101::",
+        ] {
+            check(address, true);
+        }
+    }
+
+    #[test]
+    fn a_host_that_the_operator_named_may_be_anywhere() {
+        let guard = AddressGuard::new(["Mirror.Internal.", "[::1]"]);
+        let loopback = "127.0.0.1".parse().unwrap();
+        assert_eq!(guard.check("mirror.internal", loopback), Ok(()));
+        assert!(guard.check("other.internal", loopback).is_err());
+        let literal = |url: &str| guard.check_literal(&Url::parse(url).unwrap());
+        assert_eq!(literal("http://[::1]:80/"), Ok(()));
+        assert_eq!(literal("http://anything.example/"), Ok(()));
+        assert!(literal("http://127.0.0.1/").is_err());
+        // Other spellings of the same address are read as what they are.
+        assert!(literal("http://0x7f.1/").is_err());
+        assert!(literal("http://2130706433/").is_err());
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_to_this_machine_is_not_looked_up_for_a_request() {
+        let resolve = |guard: AddressGuard| {
+            GuardedResolver::new(Arc::new(guard)).resolve("localhost".parse().unwrap())
+        };
+        let refused = resolve(AddressGuard::default()).await.err().unwrap();
+        assert!(
+            refused.downcast_ref::<ForbiddenAddress>().is_some(),
+            "{refused}"
+        );
+        let found = resolve(AddressGuard::new(["localhost"])).await.unwrap();
+        assert!(found.count() > 0);
+    }
+}

@@ -1,0 +1,308 @@
+//! Remembers that an upstream is down, so that a chain can choose another one.
+//!
+//! A breaker never refuses a question by itself: [`Breaker::is_resting`] only tells a chain with other
+//! sources to ask those first. Whoever asks nevertheless passes [`Breaker::admit`]: while the upstream is
+//! down one question at a time goes through as the probe, and the others wait for what it finds.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::{SourceError, SourceErrorKind};
+
+/// The state of one upstream. Time is tokio's, so that tests can move it.
+#[derive(Debug)]
+pub struct Breaker {
+    outages_to_open: u32,
+    rest: Duration,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+enum State {
+    Closed {
+        consecutive_outages: u32,
+    },
+    Open {
+        rest_until: Instant,
+        probe: Option<watch::Receiver<ProbeResult>>,
+    },
+}
+
+/// `None` while the probe runs, and when it ends without a finding.
+type ProbeResult = Option<Result<(), SourceError>>;
+
+/// Leave to ask. What came of it is told to [`Admission::finished`]; one that is dropped says nothing.
+#[derive(Debug)]
+pub struct Admission {
+    breaker: Arc<Breaker>,
+    probe: Option<watch::Sender<ProbeResult>>,
+}
+
+impl Breaker {
+    /// A closed breaker that opens after so many outages in a row and rests for `rest`, or up to half as long again.
+    pub fn new(outages_to_open: u32, rest: Duration) -> Self {
+        Self {
+            outages_to_open: outages_to_open.max(1),
+            rest,
+            state: Mutex::new(State::Closed {
+                consecutive_outages: 0,
+            }),
+        }
+    }
+
+    /// True if another source should be asked first: upstream is down, and either it is too early to try
+    /// again or somebody is trying right now.
+    pub fn is_resting(&self) -> bool {
+        match &*self.state.lock() {
+            State::Closed { .. } => false,
+            State::Open { rest_until, probe } => probe.is_some() || Instant::now() < *rest_until,
+        }
+    }
+
+    /// True if upstream is taken to be down.
+    pub fn is_open(&self) -> bool {
+        matches!(&*self.state.lock(), State::Open { .. })
+    }
+
+    /// Leave to ask: at once while upstream is well; as the probe while it is down and nobody else tries;
+    /// else after waiting for the probe, whose failure is the answer then. The wait is as long as the probe's
+    /// own time-outs make it, and at most `longest_wait`.
+    pub async fn admit(self: &Arc<Self>, longest_wait: Duration) -> Result<Admission, SourceError> {
+        let deadline = Instant::now() + longest_wait;
+        loop {
+            let mut running = match self.begin() {
+                Begin::Go(admission) => return Ok(admission),
+                Begin::Wait(running) => running,
+            };
+            let changed = tokio::time::timeout_at(deadline, running.changed()).await;
+            match changed {
+                Err(_) => {
+                    return Err(SourceError::new(
+                        SourceErrorKind::Busy,
+                        "the upstream is down, and the wait for it to come back was too long",
+                    ));
+                }
+                // The sender is gone without a word: its question was given up. Somebody else probes.
+                Ok(Err(_)) => {}
+                Ok(Ok(())) => {
+                    let found = running.borrow().clone();
+                    if let Some(Err(failure)) = found {
+                        return Err(failure);
+                    }
+                }
+            }
+        }
+    }
+
+    fn begin(self: &Arc<Self>) -> Begin {
+        let mut state = self.state.lock();
+        let probe = match &mut *state {
+            State::Closed { .. } => None,
+            State::Open { probe, .. } => {
+                // A probe that was given up leaves a receiver without a sender.
+                if let Some(running) = probe.as_ref().filter(|probe| probe.has_changed().is_ok()) {
+                    return Begin::Wait(running.clone());
+                }
+                let (sender, receiver) = watch::channel(None);
+                *probe = Some(receiver);
+                Some(sender)
+            }
+        };
+        Begin::Go(Admission {
+            breaker: self.clone(),
+            probe,
+        })
+    }
+
+    fn record(&self, outcome: Result<(), SourceErrorKind>) {
+        let mut state = self.state.lock();
+        match (verdict(outcome), &mut *state) {
+            (Verdict::Well, state) => {
+                *state = State::Closed {
+                    consecutive_outages: 0,
+                };
+            }
+            (
+                Verdict::Down,
+                State::Closed {
+                    consecutive_outages,
+                },
+            ) => {
+                *consecutive_outages = consecutive_outages.saturating_add(1);
+                if *consecutive_outages >= self.outages_to_open {
+                    *state = self.open();
+                }
+            }
+            (Verdict::Down, state @ State::Open { .. }) => *state = self.open(),
+            (Verdict::Unknown, State::Open { probe, .. }) => *probe = None,
+            (Verdict::Unknown, State::Closed { .. }) => {}
+        }
+    }
+
+    fn open(&self) -> State {
+        State::Open {
+            rest_until: Instant::now() + self.rest.mul_f64(1.0 + fastrand::f64() / 2.0),
+            probe: None,
+        }
+    }
+}
+
+impl Admission {
+    /// Says what came of the question.
+    pub fn finished<T>(mut self, outcome: &Result<T, SourceError>) {
+        let kind = match outcome {
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.kind()),
+        };
+        match self.probe.take() {
+            None => {
+                // Questions begun before the breaker opened do not lengthen its rest.
+                if !(kind.is_err() && self.breaker.is_open()) {
+                    self.breaker.record(kind);
+                }
+            }
+            Some(waiting) => {
+                self.breaker.record(kind);
+                let finding = match (verdict(kind), outcome) {
+                    (Verdict::Well, _) => Some(Ok(())),
+                    (Verdict::Down, Err(error)) => Some(Err(error.clone())),
+                    _ => None,
+                };
+                waiting.send_replace(finding);
+            }
+        }
+    }
+}
+
+enum Begin {
+    Go(Admission),
+    Wait(watch::Receiver<ProbeResult>),
+}
+
+enum Verdict {
+    Well,
+    Down,
+    Unknown,
+}
+
+fn verdict(outcome: Result<(), SourceErrorKind>) -> Verdict {
+    match outcome {
+        Err(SourceErrorKind::Unreachable | SourceErrorKind::TimedOut | SourceErrorKind::Tls) => {
+            Verdict::Down
+        }
+        Err(
+            SourceErrorKind::Sink | SourceErrorKind::Internal | SourceErrorKind::ForbiddenAddress,
+        ) => Verdict::Unknown,
+        // Whatever it answers, it answers.
+        _ => Verdict::Well,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REST: Duration = Duration::from_secs(10);
+    const LONG: Duration = Duration::from_secs(120);
+
+    fn outcome(kind: SourceErrorKind) -> Result<(), SourceError> {
+        Err(SourceError::new(kind, "it failed"))
+    }
+
+    async fn ask(breaker: &Arc<Breaker>, outcome: Result<(), SourceError>) {
+        breaker.admit(LONG).await.unwrap().finished(&outcome);
+    }
+
+    async fn opened() -> Arc<Breaker> {
+        let breaker = Arc::new(Breaker::new(3, REST));
+        for _ in 0..3 {
+            assert!(!breaker.is_open());
+            ask(&breaker, outcome(SourceErrorKind::Unreachable)).await;
+        }
+        breaker
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_opens_after_outages_in_a_row_and_not_after_answers() {
+        let breaker = Arc::new(Breaker::new(2, REST));
+        ask(&breaker, outcome(SourceErrorKind::TimedOut)).await;
+        ask(&breaker, outcome(SourceErrorKind::NotExist)).await;
+        ask(&breaker, outcome(SourceErrorKind::Tls)).await;
+        ask(&breaker, outcome(SourceErrorKind::Sink)).await;
+        assert!(!breaker.is_open());
+        ask(&breaker, outcome(SourceErrorKind::Unreachable)).await;
+        assert!(breaker.is_open() && breaker.is_resting());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_its_rest_one_question_tries_and_the_answer_closes_it() {
+        let breaker = opened().await;
+        tokio::time::advance(REST - Duration::from_millis(1)).await;
+        assert!(breaker.is_resting());
+        tokio::time::advance(REST).await;
+        assert!(!breaker.is_resting());
+        let probe = breaker.admit(LONG).await.unwrap();
+        assert!(
+            breaker.is_resting(),
+            "others go elsewhere while it is tried"
+        );
+        probe.finished(&Ok(()));
+        assert!(!breaker.is_open());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_probe_that_fails_begins_the_rest_anew() {
+        let breaker = opened().await;
+        tokio::time::advance(REST * 2).await;
+        ask(&breaker, outcome(SourceErrorKind::TimedOut)).await;
+        assert!(breaker.is_resting());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_have_no_other_source_wait_for_the_probe_and_share_what_it_finds() {
+        let breaker = opened().await;
+        let probe = breaker.admit(LONG).await.unwrap();
+        let waiting = tokio::spawn({
+            let breaker = breaker.clone();
+            async move { breaker.admit(LONG).await.map(drop) }
+        });
+        tokio::task::yield_now().await;
+        probe.finished(&outcome(SourceErrorKind::Unreachable));
+        let failure = waiting.await.unwrap().unwrap_err();
+        assert_eq!(failure.kind(), SourceErrorKind::Unreachable);
+
+        let probe = breaker.admit(LONG).await.unwrap();
+        let waiting = tokio::spawn({
+            let breaker = breaker.clone();
+            async move { breaker.admit(LONG).await.map(drop) }
+        });
+        tokio::task::yield_now().await;
+        probe.finished(&Ok(()));
+        waiting.await.unwrap().unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_probe_that_is_given_up_lets_the_next_one_try() {
+        let breaker = opened().await;
+        let probe = breaker.admit(LONG).await.unwrap();
+        let waiting = tokio::spawn({
+            let breaker = breaker.clone();
+            async move { breaker.admit(LONG).await.map(drop) }
+        });
+        tokio::task::yield_now().await;
+        drop(probe);
+        waiting.await.unwrap().unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_wait_for_a_probe_is_bounded() {
+        let breaker = opened().await;
+        let _probe = breaker.admit(LONG).await.unwrap();
+        let failure = breaker.admit(LONG).await.unwrap_err();
+        assert_eq!(failure.kind(), SourceErrorKind::Busy);
+    }
+}

@@ -1,0 +1,172 @@
+//! From the settings to a source: what the binary calls at start.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
+use std::sync::Arc;
+
+use gomod::{ProxyEntry, SafeUrl};
+use url::Host;
+
+use crate::Source;
+use crate::address::AddressGuard;
+use crate::chain::{Chain, ChainEnd, ChainEntry};
+use crate::file::FileSource;
+use crate::http_client::ClientError;
+use crate::options::UpstreamOptions;
+use crate::privacy::{Privacy, PrivateAware};
+use crate::upstream::Upstream;
+
+/// Why no source can be made of the settings.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// An upstream cannot be set up.
+    #[error("upstream `{upstream}`: {error}")]
+    Upstream {
+        /// Its name, without a password.
+        upstream: String,
+        /// Why.
+        error: ClientError,
+    },
+    /// A `file://` entry names no folder.
+    #[error("{0}")]
+    Folder(String),
+    /// A scheme other than http, https and file.
+    #[error("upstream `{0}`: only http, https and file can be asked")]
+    Scheme(String),
+}
+
+/// The source of all modules, and its parts for those who show how they are.
+#[derive(Clone)]
+pub struct Sources {
+    /// What fills ask. Private names stop here.
+    pub source: Arc<dyn Source>,
+    /// The upstreams over HTTP, in the order of the list: name, and breaker for the health display.
+    pub upstreams: Vec<Arc<Upstream>>,
+    /// The address rule that they share: for whatever else dials hosts that a request chose.
+    pub guard: Arc<AddressGuard>,
+}
+
+/// Makes the source of a GOPROXY list.
+///
+/// `entries` are those of [`gomod::ProxyList::entries`], without the ones that are this server
+/// ([`is_this_server`]). `options` says how the upstream of each URL is asked (an extra CA file may be its
+/// own). `named_hosts` are further hosts that the operator's settings name, such as the checksum
+/// database's: they may be dialled wherever they are. Opens no connection.
+pub fn build(
+    entries: &[ProxyEntry],
+    privacy: Arc<Privacy>,
+    named_hosts: &[String],
+    options: impl Fn(&SafeUrl) -> UpstreamOptions,
+) -> Result<Sources, BuildError> {
+    let mut allowed_hosts = named_hosts.to_vec();
+    for entry in entries {
+        if let ProxyEntry::Proxy(spec) = entry {
+            allowed_hosts.extend(spec.url.expose().host_str().map(str::to_owned));
+            let options = options(&spec.url);
+            allowed_hosts.extend(options.http_proxies.hosts().map(str::to_owned));
+        }
+    }
+    let guard = Arc::new(AddressGuard::new(allowed_hosts.iter().map(String::as_str)));
+
+    let mut chain = Vec::new();
+    let mut upstreams = Vec::new();
+    let mut end = ChainEnd::Proxy;
+    for entry in entries {
+        let spec = match entry {
+            ProxyEntry::Proxy(spec) => spec,
+            ProxyEntry::Direct => {
+                end = ChainEnd::Direct;
+                break;
+            }
+            ProxyEntry::Off => {
+                end = ChainEnd::Off;
+                break;
+            }
+        };
+        let (source, breaker): (Arc<dyn Source>, _) = match spec.url.expose().scheme() {
+            "http" | "https" => {
+                let made = Upstream::new(&spec.url, guard.clone(), options(&spec.url));
+                let upstream = Arc::new(made.map_err(|error| BuildError::Upstream {
+                    upstream: spec.url.to_string(),
+                    error,
+                })?);
+                upstreams.push(upstream.clone());
+                let breaker = upstream.breaker().clone();
+                (upstream, Some(breaker))
+            }
+            "file" => {
+                let folder = FileSource::new(&spec.url).map_err(BuildError::Folder)?;
+                (Arc::new(folder), None)
+            }
+            _ => return Err(BuildError::Scheme(spec.url.to_string())),
+        };
+        chain.push(ChainEntry {
+            source,
+            fall_back: spec.fall_back,
+            breaker,
+        });
+    }
+    Ok(Sources {
+        source: Arc::new(PrivateAware::new(Arc::new(Chain::new(chain, end)), privacy)),
+        upstreams,
+        guard,
+    })
+}
+
+/// True if a URL of the list is a server that listens on one of these addresses: such an entry would lead
+/// in a circle. Looks the host up, so it may block; a host that cannot be looked up is not us.
+pub fn is_this_server(url: &SafeUrl, listening: &[SocketAddr]) -> bool {
+    let url = url.expose();
+    if !matches!(url.scheme(), "http" | "https") {
+        return false;
+    }
+    let Some(port) = url.port_or_known_default() else {
+        return false;
+    };
+    let ports_fit = |own: &&SocketAddr| own.port() == port;
+    if !listening.iter().any(|own| ports_fit(&own)) {
+        return false;
+    }
+    let addresses: Vec<IpAddr> = match url.host() {
+        Some(Host::Ipv4(address)) => vec![address.into()],
+        Some(Host::Ipv6(address)) => vec![address.into()],
+        Some(Host::Domain(name)) => match (name, port).to_socket_addrs() {
+            Ok(found) => found.map(|address| address.ip()).collect(),
+            Err(_) => return false,
+        },
+        None => return false,
+    };
+    addresses.into_iter().any(|address| {
+        let address = dialled(address);
+        listening
+            .iter()
+            .filter(ports_fit)
+            .any(|own| answers_at(own.ip(), address))
+    })
+}
+
+/// Dialling the unspecified address reaches this machine.
+fn dialled(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
+        other => other,
+    }
+}
+
+fn answers_at(own: IpAddr, address: IpAddr) -> bool {
+    let own = own.to_canonical();
+    if own.is_unspecified() {
+        // `[::]` takes IPv4 too.
+        let family_fits = own.is_ipv6() || address.is_ipv4();
+        return family_fits && is_own_address(address);
+    }
+    own == address
+}
+
+/// Only an address of this machine's own interfaces can be bound.
+fn is_own_address(address: IpAddr) -> bool {
+    UdpSocket::bind((address, 0)).is_ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,246 @@
+//! The sources of a GOPROXY list, asked one after the other by Go's rules (`modfetch.TryProxies`).
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use gomod::{FallBack, FileKind, ModulePath, ModuleVersion, Revision};
+
+use crate::breaker::Breaker;
+use crate::{Fetched, Listing, Resolved, Sink, Source, SourceError, SourceErrorKind, SourceName};
+
+/// One entry of a [`Chain`].
+#[derive(Clone)]
+pub struct ChainEntry {
+    /// Who is asked.
+    pub source: Arc<dyn Source>,
+    /// The separator behind it.
+    pub fall_back: FallBack,
+    /// What is remembered of its outages, where it can have some.
+    pub breaker: Option<Arc<Breaker>>,
+}
+
+/// What stands at the end of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChainEnd {
+    /// Its last proxy.
+    Proxy,
+    /// `direct`. Nothing is fetched from version control yet, so it adds nothing but a note.
+    Direct,
+    /// `off`.
+    Off,
+}
+
+/// A GOPROXY list.
+#[derive(Clone)]
+pub struct Chain {
+    entries: Vec<ChainEntry>,
+    end: ChainEnd,
+    name: SourceName,
+}
+
+/// True if the next source is asked after such a failure. The only place that knows `,` and `|`.
+///
+/// A complete file that was refused always sends us on: another source may have a good one. A sink that
+/// cannot go on never does.
+pub fn falls_through(kind: SourceErrorKind, fall_back: FallBack) -> bool {
+    match kind {
+        SourceErrorKind::NotExist | SourceErrorKind::Gone | SourceErrorKind::Rejected => true,
+        SourceErrorKind::Sink | SourceErrorKind::Internal => false,
+        _ => fall_back == FallBack::Any,
+    }
+}
+
+/// Go's words for a list that ends in `off`.
+const OFF: &str = "module lookup disabled by GOPROXY=off";
+
+/// What a list's `direct` comes to.
+const DIRECT: &str = "direct was not tried: this server does not fetch from version control yet";
+
+impl Chain {
+    /// A chain of these entries in this order.
+    pub fn new(entries: Vec<ChainEntry>, end: ChainEnd) -> Self {
+        let name = match entries.first() {
+            Some(entry) => entry.source.name(),
+            None if end == ChainEnd::Direct => "direct".into(),
+            None => "off".into(),
+        };
+        Self { entries, end, name }
+    }
+
+    fn walk(&self) -> Walk<'_> {
+        Walk {
+            chain: self,
+            next: 0,
+            put_off: Vec::new(),
+            stopped: false,
+            reached_end: false,
+            current: None,
+            best: None,
+        }
+    }
+}
+
+#[async_trait]
+impl Source for Chain {
+    async fn list(&self, module_path: &ModulePath) -> Result<Listing, SourceError> {
+        let mut walk = self.walk();
+        while let Some(source) = walk.next_source() {
+            match source.list(module_path).await {
+                Ok(listing) => return Ok(listing),
+                Err(error) => walk.failed(error),
+            }
+        }
+        Err(walk.into_error())
+    }
+
+    async fn latest(&self, module_path: &ModulePath) -> Result<Resolved, SourceError> {
+        let mut walk = self.walk();
+        while let Some(source) = walk.next_source() {
+            match source.latest(module_path).await {
+                Ok(resolved) => return Ok(resolved),
+                Err(error) => walk.failed(error),
+            }
+        }
+        Err(walk.into_error())
+    }
+
+    async fn resolve(
+        &self,
+        module_path: &ModulePath,
+        revision: &Revision,
+    ) -> Result<Resolved, SourceError> {
+        let mut walk = self.walk();
+        while let Some(source) = walk.next_source() {
+            match source.resolve(module_path, revision).await {
+                Ok(resolved) => return Ok(resolved),
+                Err(error) => walk.failed(error),
+            }
+        }
+        Err(walk.into_error())
+    }
+
+    async fn fetch(
+        &self,
+        module: &ModuleVersion,
+        kind: FileKind,
+        sink: &mut dyn Sink,
+    ) -> Result<Fetched, SourceError> {
+        let mut walk = self.walk();
+        while let Some(source) = walk.next_source() {
+            match source.fetch(module, kind, sink).await {
+                Ok(fetched) => return Ok(fetched),
+                Err(error) => walk.failed(error),
+            }
+        }
+        Err(walk.into_error())
+    }
+
+    /// The name of the first source: answers carry the name of the one that gave them.
+    fn name(&self) -> SourceName {
+        self.name.clone()
+    }
+}
+
+/// One way through a chain. Sources that are known to be down are put off to the end, but only where the
+/// separators would have let us pass them after asking; nobody is ever refused without a source being asked.
+struct Walk<'a> {
+    chain: &'a Chain,
+    next: usize,
+    put_off: Vec<&'a ChainEntry>,
+    stopped: bool,
+    reached_end: bool,
+    current: Option<&'a ChainEntry>,
+    best: Option<SourceError>,
+}
+
+impl<'a> Walk<'a> {
+    fn next_source(&mut self) -> Option<&'a dyn Source> {
+        let entry = self.next_entry()?;
+        self.current = Some(entry);
+        Some(&*entry.source)
+    }
+
+    fn next_entry(&mut self) -> Option<&'a ChainEntry> {
+        while !self.stopped {
+            let Some(entry) = self.chain.entries.get(self.next) else {
+                self.reached_end = true;
+                break;
+            };
+            self.next += 1;
+            let has_successor = self.next < self.chain.entries.len();
+            let is_resting = entry
+                .breaker
+                .as_ref()
+                .is_some_and(|breaker| breaker.is_resting());
+            if !(is_resting
+                && has_successor
+                && falls_through(SourceErrorKind::Unreachable, entry.fall_back))
+            {
+                return Some(entry);
+            }
+            self.put_off.push(entry);
+        }
+        if self.put_off.is_empty() {
+            None
+        } else {
+            Some(self.put_off.remove(0))
+        }
+    }
+
+    fn failed(&mut self, error: SourceError) {
+        let fall_back = self
+            .current
+            .map_or(FallBack::Absent, |entry| entry.fall_back);
+        let kind = error.kind();
+        if !falls_through(kind, fall_back) {
+            self.stopped = true;
+        }
+        if !falls_through(kind, FallBack::Any) {
+            self.put_off.clear();
+        }
+        let replaces = self
+            .best
+            .as_ref()
+            .is_none_or(|best| rank(&error) >= rank(best));
+        if replaces {
+            self.best = Some(error);
+        }
+    }
+
+    fn into_error(self) -> SourceError {
+        let Some(mut error) = self.best else {
+            return SourceError::new(
+                SourceErrorKind::Off,
+                match self.chain.end {
+                    ChainEnd::Direct => {
+                        "the list of upstreams holds nothing but `direct`, and this server does not fetch from \
+                         version control yet: put a module proxy before it"
+                    }
+                    ChainEnd::Off | ChainEnd::Proxy => OFF,
+                },
+            );
+        };
+        if self.reached_end {
+            match self.chain.end {
+                ChainEnd::Proxy => {}
+                ChainEnd::Direct => error.0.notes.push(DIRECT.to_owned()),
+                ChainEnd::Off => error.0.notes.push(OFF.to_owned()),
+            }
+        }
+        error
+    }
+}
+
+/// Which of several failures is told: a refused file before trouble before absence, and of equals the last,
+/// as in Go. So absence is said only where every source that was to be asked said so.
+fn rank(error: &SourceError) -> u8 {
+    match error.kind() {
+        SourceErrorKind::NotExist | SourceErrorKind::Gone => 0,
+        SourceErrorKind::Rejected => 2,
+        SourceErrorKind::Sink => 3,
+        _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,437 @@
+//! One GET over HTTP, with our rules: which proxy, which address, whose password, how long. Used by
+//! [`crate::Upstream`] and by the checksum database's client; knows nothing of modules and retries nothing.
+
+use std::error::Error as StdError;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use tokio::time::Instant;
+use url::Url;
+
+use crate::address::{AddressGuard, ForbiddenAddress, GuardedResolver};
+use crate::http_proxy::HttpProxies;
+use crate::netrc::Netrc;
+use crate::options::UpstreamOptions;
+use crate::tls::{self, CaFileError};
+use crate::{SourceError, SourceErrorKind, via_value};
+
+/// Redirects that are followed for one request.
+const REDIRECTS: usize = 10;
+
+/// A client for one base URL.
+pub(crate) struct HttpClient {
+    client: reqwest::Client,
+    guard: Arc<AddressGuard>,
+    http_proxies: HttpProxies,
+    netrc: Arc<Netrc>,
+    /// The base URL that may hold a password; it is sent to that origin only.
+    base: Url,
+    via: HeaderValue,
+    pace: Pace,
+    first_byte_timeout: Duration,
+}
+
+/// Why a client cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// An extra CA file is unusable.
+    #[error(transparent)]
+    CaFile(#[from] CaFileError),
+    /// The instance name is no token of HTTP.
+    #[error("the instance name cannot stand in a header")]
+    Instance,
+    /// The TLS or HTTP library refuses its set-up.
+    #[error("the HTTP client cannot be set up: {0}")]
+    Setup(String),
+}
+
+/// The head of an answer and the body behind it.
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Body,
+}
+
+/// A failure, and whether the same request may well succeed when it is repeated.
+pub(crate) struct RequestFailure {
+    pub(crate) error: SourceError,
+    pub(crate) may_heal: bool,
+}
+
+impl HttpClient {
+    pub(crate) fn new(
+        base: &Url,
+        guard: Arc<AddressGuard>,
+        options: &UpstreamOptions,
+    ) -> Result<Self, ClientError> {
+        let roots = options.tls_roots.with_files(&options.extra_ca_files)?;
+        let setup = |error: &dyn std::fmt::Display| ClientError::Setup(error.to_string());
+        let tls_config = roots.client_config().map_err(|error| setup(&error))?;
+        let mut builder = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls_config)
+            .dns_resolver(GuardedResolver::new(guard.clone()))
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .no_gzip()
+            .no_brotli()
+            .no_zstd()
+            .no_deflate()
+            .user_agent(concat!("larder/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(options.connect_timeout)
+            .pool_max_idle_per_host(options.concurrent_requests)
+            .pool_idle_timeout(Duration::from_secs(90))
+            .http2_adaptive_window(true)
+            .tcp_nodelay(true)
+            // Proxies come from the settings, never from the environment of the process.
+            .no_proxy();
+        if !options.http_proxies.is_empty() {
+            let http_proxies = options.http_proxies.clone();
+            builder = builder.proxy(reqwest::Proxy::custom(move |url| {
+                http_proxies.for_url(url).cloned()
+            }));
+        }
+        Ok(Self {
+            client: builder.build().map_err(|error| setup(&error))?,
+            guard,
+            http_proxies: options.http_proxies.clone(),
+            netrc: options.netrc.clone(),
+            base: base.clone(),
+            via: HeaderValue::from_str(&via_value(&options.instance))
+                .map_err(|_| ClientError::Instance)?,
+            pace: Pace::new(
+                options.stall_timeout,
+                options.minimum_bytes_per_second,
+                options.minimum_rate_window,
+            ),
+            first_byte_timeout: options
+                .connect_timeout
+                .saturating_add(options.stall_timeout),
+        })
+    }
+
+    /// GETs a URL, following at most 10 redirects, none of them from https to http.
+    pub(crate) async fn get(&self, url: Url, headers: &HeaderMap) -> Result<Reply, RequestFailure> {
+        let mut url = without_credentials(url);
+        let came_from_https = |url: &Url| url.scheme() == "https";
+        for _ in 0..=REDIRECTS {
+            let reply = self.get_once(&url, headers).await?;
+            if !matches!(reply.status.as_u16(), 301 | 302 | 303 | 307 | 308) {
+                return Ok(reply);
+            }
+            let next = reply
+                .headers
+                .get(header::LOCATION)
+                .and_then(|location| location.to_str().ok())
+                .and_then(|location| url.join(location).ok())
+                .filter(|next| matches!(next.scheme(), "http" | "https") && next.has_host())
+                .ok_or_else(|| bad_answer("it redirects to nowhere"))?;
+            if came_from_https(&url) && !came_from_https(&next) {
+                return Err(bad_answer(
+                    "it redirects from https to http, which is not followed",
+                ));
+            }
+            url = without_credentials(next);
+        }
+        Err(bad_answer("it redirects more than 10 times"))
+    }
+
+    async fn get_once(&self, url: &Url, headers: &HeaderMap) -> Result<Reply, RequestFailure> {
+        self.guard
+            .check_literal(url)
+            .map_err(|refusal| forbidden(&refusal))?;
+        let mut request = self
+            .client
+            .get(url.clone())
+            .headers(headers.clone())
+            .header(header::VIA, self.via.clone());
+        if let Some(authorization) = self.authorization(url) {
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
+        let asked = Instant::now();
+        let response = tokio::time::timeout(self.first_byte_timeout, request.send())
+            .await
+            .map_err(|_| RequestFailure {
+                error: SourceError::new(
+                    SourceErrorKind::TimedOut,
+                    format!("it did not answer for {}", seconds(asked.elapsed())),
+                ),
+                may_heal: false,
+            })?
+            .map_err(|error| self.explain(&error, url, asked.elapsed()))?;
+        Ok(Reply {
+            status: response.status(),
+            headers: response.headers().clone(),
+            body: Body {
+                response,
+                pace: self.pace.clone(),
+            },
+        })
+    }
+
+    /// The password for a URL: the base's own for its origin, else that of `.netrc` for the host.
+    fn authorization(&self, url: &Url) -> Option<HeaderValue> {
+        let has_own = !self.base.username().is_empty() || self.base.password().is_some();
+        let (login, password) = if has_own && self.base.origin() == url.origin() {
+            (
+                percent_decoded(self.base.username()),
+                percent_decoded(self.base.password().unwrap_or_default()),
+            )
+        } else {
+            let (login, password) = self.netrc.credentials(url)?;
+            (login.as_bytes().to_vec(), password.as_bytes().to_vec())
+        };
+        let pair = [login.as_slice(), b":", password.as_slice()].concat();
+        let encoded = base64::engine::general_purpose::STANDARD.encode(pair);
+        let mut value = HeaderValue::from_str(&format!("Basic {encoded}")).ok()?;
+        value.set_sensitive(true);
+        Some(value)
+    }
+
+    fn explain(&self, error: &reqwest::Error, url: &Url, elapsed: Duration) -> RequestFailure {
+        let causes = Causes::of(error);
+        if let Some(refusal) = causes.forbidden {
+            return forbidden(refusal);
+        }
+        if let Some(fault) = causes.tls {
+            return RequestFailure {
+                error: SourceError::new(
+                    SourceErrorKind::Tls,
+                    format!(
+                        "TLS to `{}` failed: {}",
+                        host_and_port(url),
+                        tls::explain(fault)
+                    ),
+                ),
+                may_heal: false,
+            };
+        }
+        if causes.is_nonsense {
+            return bad_answer("what it says is not HTTP");
+        }
+        let through = match self.http_proxies.for_url(url) {
+            Some(proxy) => format!(" through the HTTP proxy `{}`", host_and_port(proxy)),
+            None => String::new(),
+        };
+        let host = host_and_port(url);
+        let (kind, text) = if error.is_timeout() {
+            (
+                SourceErrorKind::TimedOut,
+                format!(
+                    "connecting to `{host}`{through} took longer than {}",
+                    seconds(elapsed)
+                ),
+            )
+        } else if error.is_connect() {
+            (
+                SourceErrorKind::Unreachable,
+                format!("no connection to `{host}`{through}: {}", causes.root),
+            )
+        } else {
+            (
+                SourceErrorKind::Unreachable,
+                format!("the connection to `{host}`{through} broke: {}", causes.root),
+            )
+        };
+        RequestFailure {
+            error: SourceError::new(kind, text),
+            may_heal: true,
+        }
+    }
+}
+
+/// The bytes of an answer, as they come.
+pub(crate) struct Body {
+    response: reqwest::Response,
+    pace: Pace,
+}
+
+/// Why a body ended before its end.
+pub(crate) enum BodyFailure {
+    /// Nothing came for so long.
+    Stalled(Duration),
+    /// Bytes came, but too few.
+    TooSlow { bytes: u64, waited: Duration },
+    /// The connection broke, or the length was a lie.
+    Cut(String),
+}
+
+impl Body {
+    /// The next bytes, or `None` at the end.
+    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, BodyFailure> {
+        let asked = Instant::now();
+        let chunk = tokio::time::timeout(self.pace.stall_timeout, self.response.chunk())
+            .await
+            .map_err(|_| BodyFailure::Stalled(self.pace.stall_timeout))?
+            .map_err(|error| BodyFailure::Cut(Causes::of(&error).root))?;
+        if let Some(bytes) = &chunk {
+            self.pace.took(bytes.len(), asked.elapsed())?;
+        }
+        Ok(chunk)
+    }
+
+    /// The beginning of the body, for an error's text: what comes of it, up to so many bytes.
+    pub(crate) async fn beginning(mut self, limit: usize) -> Vec<u8> {
+        let mut beginning = Vec::new();
+        while beginning.len() < limit {
+            match self.chunk().await {
+                Ok(Some(bytes)) => beginning.extend_from_slice(&bytes),
+                Ok(None) | Err(_) => break,
+            }
+        }
+        beginning
+    }
+}
+
+impl BodyFailure {
+    pub(crate) fn into_error(self) -> SourceError {
+        match self {
+            Self::Stalled(silence) => SourceError::new(
+                SourceErrorKind::TimedOut,
+                format!("the transfer stood still for {}", seconds(silence)),
+            ),
+            Self::TooSlow { bytes, waited } => SourceError::new(
+                SourceErrorKind::TimedOut,
+                format!("only {bytes} bytes came in {}", seconds(waited)),
+            ),
+            Self::Cut(cause) => SourceError::new(
+                SourceErrorKind::Unreachable,
+                format!("the transfer was cut: {cause}"),
+            ),
+        }
+    }
+}
+
+/// Measures a body against the stall time-out and the minimum rate. Only the time spent waiting for
+/// upstream counts: a slow disk on our side is no fault of theirs.
+#[derive(Clone)]
+struct Pace {
+    stall_timeout: Duration,
+    minimum_bytes_per_window: u64,
+    window: Duration,
+    waited: Duration,
+    bytes: u64,
+}
+
+impl Pace {
+    fn new(stall_timeout: Duration, minimum_bytes_per_second: u64, window: Duration) -> Self {
+        let per_window = window
+            .as_millis()
+            .saturating_mul(minimum_bytes_per_second.into())
+            / 1000;
+        Self {
+            stall_timeout,
+            minimum_bytes_per_window: u64::try_from(per_window).unwrap_or(u64::MAX),
+            window,
+            waited: Duration::ZERO,
+            bytes: 0,
+        }
+    }
+
+    fn took(&mut self, bytes: usize, waited: Duration) -> Result<(), BodyFailure> {
+        self.bytes = self
+            .bytes
+            .saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+        self.waited = self.waited.saturating_add(waited);
+        if self.waited < self.window {
+            return Ok(());
+        }
+        if self.bytes < self.minimum_bytes_per_window {
+            return Err(BodyFailure::TooSlow {
+                bytes: self.bytes,
+                waited: self.waited,
+            });
+        }
+        self.waited = Duration::ZERO;
+        self.bytes = 0;
+        Ok(())
+    }
+}
+
+/// What stands behind an error of the HTTP library.
+struct Causes<'a> {
+    forbidden: Option<&'a ForbiddenAddress>,
+    tls: Option<&'a rustls::Error>,
+    is_nonsense: bool,
+    /// The innermost text.
+    root: String,
+}
+
+impl<'a> Causes<'a> {
+    fn of(error: &'a reqwest::Error) -> Self {
+        let mut causes = Self {
+            forbidden: None,
+            tls: None,
+            is_nonsense: false,
+            root: String::new(),
+        };
+        let mut current: Option<&'a (dyn StdError + 'static)> = error.source();
+        while let Some(cause) = current {
+            causes.forbidden = causes.forbidden.or_else(|| cause.downcast_ref());
+            causes.tls = causes.tls.or_else(|| cause.downcast_ref());
+            if let Some(fault) = cause.downcast_ref::<hyper::Error>() {
+                causes.is_nonsense |= fault.is_parse() || fault.is_parse_too_large();
+            }
+            causes.root = cause.to_string();
+            // An I/O error hides what it wraps: its `source` is that of the wrapped error.
+            let wrapped = cause
+                .downcast_ref::<io::Error>()
+                .and_then(io::Error::get_ref)
+                .map(|wrapped| wrapped as &(dyn StdError + 'static));
+            current = wrapped.or_else(|| cause.source());
+        }
+        if causes.root.is_empty() {
+            causes.root = "the HTTP library gives no reason".to_owned();
+        }
+        causes
+    }
+}
+
+/// A header's value as text, where it is some.
+pub(crate) fn text_of(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// `1.5 s`.
+pub(crate) fn seconds(duration: Duration) -> String {
+    format!("{:.1} s", duration.as_secs_f64())
+}
+
+/// The host and port of a URL: nothing in it is secret.
+pub(crate) fn host_and_port(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    match url.port_or_known_default() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    }
+}
+
+fn without_credentials(mut url: Url) -> Url {
+    // These fail only for URLs without a host, which hold no credentials.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url
+}
+
+fn percent_decoded(text: &str) -> Vec<u8> {
+    percent_encoding::percent_decode_str(text).collect()
+}
+
+fn bad_answer(text: &str) -> RequestFailure {
+    RequestFailure {
+        error: SourceError::new(SourceErrorKind::BadAnswer, text),
+        may_heal: false,
+    }
+}
+
+fn forbidden(refusal: &ForbiddenAddress) -> RequestFailure {
+    RequestFailure {
+        error: SourceError::new(SourceErrorKind::ForbiddenAddress, refusal.to_string()),
+        may_heal: false,
+    }
+}
