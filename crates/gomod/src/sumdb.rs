@@ -1,67 +1,32 @@
-//! The checksum database's data: signed notes, tree heads, lookups, tiles and proofs (rules 65 to 70).
+//! The checksum database's data: verifier keys and GOSUMDB values, signed notes, tree heads, lookups,
+//! tiles and proofs (rules 65 to 70).
+//!
+//! The client (`source::sumdb`) fetches and remembers; what is fetched is read and judged here. A
+//! database is an append-only log of records: its tree head is the root of a Merkle tree (RFC 6962,
+//! section 2) over all records, signed as a [note](Note), and the tree is served in [tiles](Tile).
+//! [`TreeProof`] says which tiles prove a hash to be part of a tree and checks them. [`log`] is the
+//! other side: a small log that signs, for tests and for a database of one's own.
+//!
+//! Nothing here fetches, stores or decides whom to believe.
 
-/// The coordinates of a tile (golang.org/x/mod/sumdb/tlog.Tile).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Tile {
-    /// Height: 1 to 30.
-    pub height: u8,
-    /// Level: 0 to 63, `None` for a data tile.
-    pub level: Option<u8>,
-    /// Number within the level.
-    pub number: u64,
-    /// Hashes in the tile: 1 to 2^height; less than that is a partial tile.
-    pub width: u32,
-}
+pub mod log;
+mod lookup;
+mod note;
+mod proof;
+mod setting;
+mod tile;
 
-impl Tile {
-    /// Reads `tile/H/L/N[.p/W]` or `tile/H/data/N[.p/W]` (Go's `tlog.ParseTilePath`): only the one canonical
-    /// spelling of each tile.
-    pub fn parse_path(text: &str) -> Result<Self, crate::ParseError> {
-        Self::from_path(text)
-            .filter(|tile| tile.to_path() == text)
-            .ok_or_else(|| crate::ParseError::new("tile path", text, "malformed tile path"))
-    }
+pub use lookup::{Lookup, Record, TreeHead};
+pub use note::{Note, NoteError, Verifier};
+pub use proof::{
+    Hash, HashPosition, ProofError, ProvenTiles, TileData, TreeProof, node_hash, record_hash,
+    root_of_subtrees, subtrees,
+};
+pub use setting::SumdbSetting;
+pub use tile::Tile;
 
-    fn from_path(text: &str) -> Option<Self> {
-        let (height, rest) = text.strip_prefix("tile/")?.split_once('/')?;
-        let (level, rest) = rest.split_once('/')?;
-        let height = height
-            .parse()
-            .ok()
-            .filter(|height| (1..=30).contains(height))?;
-        let level = match level {
-            "data" => None,
-            level => Some(level.parse().ok().filter(|level| *level < 64)?),
-        };
-        let (number, width) = match rest.split_once(".p/") {
-            Some((number, width)) => (number, width.parse().ok()?),
-            None => (rest, 1_u32 << height),
-        };
-        let number = number.split('/').try_fold(0_u64, |number, group| {
-            let group: u16 = group.strip_prefix('x').unwrap_or(group).parse().ok()?;
-            number.checked_mul(1000)?.checked_add(group.into())
-        })?;
-        (1..=1_u32 << height).contains(&width).then_some(Self {
-            height,
-            level,
-            number,
-            width,
-        })
-    }
+/// The tile height of every client (x/mod/sumdb.Client's default).
+pub const CLIENT_TILE_HEIGHT: u8 = 8;
 
-    fn to_path(self) -> String {
-        let mut groups = format!("{:03}", self.number % 1000);
-        let mut rest = self.number / 1000;
-        while rest > 0 {
-            groups = format!("x{:03}/{groups}", rest % 1000);
-            rest /= 1000;
-        }
-        let level = self.level.map_or("data".into(), |level| level.to_string());
-        let partial = if self.width == 1 << self.height {
-            String::new()
-        } else {
-            format!(".p/{}", self.width)
-        };
-        format!("tile/{}/{level}/{groups}{partial}", self.height)
-    }
-}
+#[cfg(test)]
+mod tests;
