@@ -92,8 +92,9 @@ pub struct ServeOptions {
     pub fresh: Duration,
     /// How long proven absence is remembered, at most.
     pub negative: Duration,
-    /// This server's name in `Via` headers: a request that carries it has been here before.
-    pub via: String,
+    /// The token that tells this server from others in `Via` headers ([`source::via_name`]): a
+    /// request that carries it has been here before.
+    pub instance: String,
     /// The certificate; `None` for plain HTTP.
     pub tls: Option<TlsFiles>,
 }
