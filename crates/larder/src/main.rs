@@ -1,4 +1,60 @@
-mod go_env;
-mod settings;
+//! Larder keeps a team's Go modules close.
+//!
+//! The one binary: it reads the command line and the settings, puts the rooms together and says how
+//! it went. Nobody imports it.
 
-fn main() {}
+mod announce;
+mod command_line;
+mod commands;
+mod go_env;
+mod logging;
+mod reference;
+mod settings;
+mod terminal;
+mod wiring;
+
+use command_line::{Action, Stop};
+use commands::Outcome;
+use settings::environment::Environment;
+use std::process::ExitCode;
+
+/// Freed memory goes back to the system sooner than with the system's own, and threads do not wait
+/// for each other.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let environment = Environment::of_process();
+    let action = match command_line::parse(std::env::args_os()) {
+        Ok(action) => action,
+        Err(stop) => return refuse(stop).into(),
+    };
+    let outcome = match action {
+        Action::Serve { flags } => commands::serve::serve(&flags, &environment),
+        Action::Exec { flags, command } => commands::exec::exec(&flags, &environment, &command),
+        Action::ConfigCheck { flags, form } => commands::config::check(&flags, &environment, form),
+        Action::ConfigShow {
+            flags,
+            form,
+            origins,
+        } => commands::config::show(&flags, &environment, form, origins),
+        Action::Reference(page) => {
+            terminal::data(&page.render());
+            Outcome::Fine
+        }
+    };
+    outcome.into()
+}
+
+fn refuse(stop: Stop) -> Outcome {
+    match stop {
+        Stop::Text(text) => {
+            terminal::data(&text);
+            Outcome::Fine
+        }
+        Stop::Wrong(complaint) => {
+            terminal::complain(&[complaint]);
+            Outcome::UsedWrongly
+        }
+    }
+}

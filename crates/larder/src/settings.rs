@@ -11,7 +11,6 @@ pub(crate) mod environment;
 pub(crate) mod file;
 pub(crate) mod origin;
 pub(crate) mod resolve;
-pub(crate) mod secret;
 pub(crate) mod table;
 pub(crate) mod value;
 pub(crate) mod written;

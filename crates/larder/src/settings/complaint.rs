@@ -22,6 +22,18 @@ impl Complaint {
         }
     }
 
+    /// A failure that the system or a room of ours has put into words, with its causes.
+    pub(crate) fn from_error(error: impl std::error::Error) -> Self {
+        let mut text = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        Self::new(text)
+    }
+
     pub(crate) fn at(mut self, origin: &Origin) -> Self {
         self.origin = Some(origin.clone());
         self

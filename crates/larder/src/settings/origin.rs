@@ -85,4 +85,13 @@ impl Origin {
             other => format!("{} {}", other.layer(), other.place()),
         }
     }
+
+    /// The same file, another line.
+    pub(crate) fn at_line(&self, line: usize) -> Self {
+        let mut origin = self.clone();
+        if let Self::File { line: own, .. } | Self::Profile { line: own, .. } = &mut origin {
+            *own = line;
+        }
+        origin
+    }
 }

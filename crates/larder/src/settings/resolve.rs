@@ -4,22 +4,18 @@
 //! dials nothing.
 
 use super::complaint::{Complaint, Fault};
-use super::config::{
-    Config, Credentials, GitProtocol, HttpProxies, Listen, LogFormat, LogLevel, TlsFiles, Trust,
-    Upstream,
-};
+use super::config::{Config, Listen, TlsFiles, Upstream};
 use super::environment::Environment;
 use super::file::{UpstreamTable, WrittenCredentials};
 use super::origin::Origin;
-use super::secret::Secret;
 use super::value::HostPort;
 use super::written::Written;
 use gomod::{ProxyEntry, ProxyList, SafeUrl};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use source::{HttpProxies, Netrc, TlsSettings, is_this_server};
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// Settings without a fault.
 #[derive(Debug)]
@@ -65,8 +61,9 @@ impl Resolver<'_> {
         let tls = self.tls();
         let cache_dir = self.cache_dir();
         let upstreams = self.upstreams(listen.as_ref());
-        let trust = self.trust();
+        let ca_file = self.ca_file();
         let http_proxies = self.http_proxies();
+        let netrc = self.netrc();
         Some(Config {
             listen: listen?,
             tls,
@@ -74,7 +71,7 @@ impl Resolver<'_> {
             upstreams: upstreams?,
             private: draft.private.clone().unwrap_or_default(),
             no_sumdb: draft.no_sumdb.clone().unwrap_or_default(),
-            sumdb: draft.sumdb.clone().unwrap_or_else(|| GO_SUMDB.into()),
+            sumdb: draft.sumdb.clone().expect(HAS_DEFAULT),
             offline: draft.offline.expect(HAS_DEFAULT),
             fresh: draft.fresh.expect(HAS_DEFAULT),
             git_protocols: draft.git_protocols.clone().expect(HAS_DEFAULT),
@@ -83,9 +80,10 @@ impl Resolver<'_> {
             connect_timeout: draft.connect_timeout.expect(HAS_DEFAULT),
             stall_timeout: draft.stall_timeout.expect(HAS_DEFAULT),
             upstream_concurrency: draft.upstream_concurrency.expect(HAS_DEFAULT),
-            trust,
-            http_proxies,
-            netrc: self.netrc(),
+            tls_settings: self.tls_settings(),
+            ca_file,
+            http_proxies: http_proxies?,
+            netrc,
             allow_anonymous_private: draft.allow_anonymous_private.expect(HAS_DEFAULT),
             log_format: draft.log_format.expect(HAS_DEFAULT),
             log_level: draft.log_level.expect(HAS_DEFAULT),
@@ -205,7 +203,6 @@ impl Resolver<'_> {
             upstreams.extend(list.entries().iter().map(|entry| Upstream {
                 entry: entry.clone(),
                 ca_file: None,
-                credentials: None,
             }));
         }
         for table in &self.written.upstream_tables {
@@ -217,8 +214,11 @@ impl Resolver<'_> {
         let before = upstreams.len();
         if let Some(listen) = listen {
             upstreams.retain(|upstream| {
-                let own = names_this_server(&upstream.entry, listen);
-                if own && let ProxyEntry::Proxy(proxy) = &upstream.entry {
+                let ProxyEntry::Proxy(proxy) = &upstream.entry else {
+                    return true;
+                };
+                let own = is_this_server(&proxy.url, &listen.addresses);
+                if own {
                     self.warnings.push(format!(
                         "upstream `{}` is this very server and is left out",
                         proxy.url
@@ -271,11 +271,13 @@ impl Resolver<'_> {
                 Ok(mut entry) => {
                     if let ProxyEntry::Proxy(proxy) = &mut entry {
                         proxy.fall_back = table.fall_back;
+                        if let Some(credentials) = &credentials {
+                            proxy.url = credentials.put_into(&proxy.url);
+                        }
                     }
                     upstreams.push(Upstream {
                         entry,
                         ca_file: table.ca_file.clone(),
-                        credentials: credentials.clone(),
                     });
                 }
                 Err(fault) => self.complain_in_table("upstream.urls", fault, *line),
@@ -287,7 +289,7 @@ impl Resolver<'_> {
         match fs_err::read_to_string(&written.password_file) {
             Ok(text) => Some(Credentials {
                 user: written.user.clone(),
-                password: Secret::new(text.trim_end_matches(['\r', '\n'])),
+                password: text.trim_end_matches(['\r', '\n']).into(),
             }),
             Err(error) => {
                 let fault = Fault::new(format!("can't be read: {error}"));
@@ -297,66 +299,60 @@ impl Resolver<'_> {
         }
     }
 
-    fn trust(&mut self) -> Trust {
-        let ca_file = self.written.draft.ca_file.clone();
-        if let Some(ca_file) = &ca_file {
-            self.expect_certificates("ca_file", ca_file);
-        }
-        let ssl_cert_dirs = self.environment.os("SSL_CERT_DIR");
-        Trust {
+    fn ca_file(&mut self) -> Option<PathBuf> {
+        let ca_file = self.written.draft.ca_file.clone()?;
+        self.expect_certificates("ca_file", &ca_file);
+        Some(ca_file)
+    }
+
+    fn tls_settings(&self) -> TlsSettings {
+        TlsSettings {
             ssl_cert_file: self.environment.path("SSL_CERT_FILE"),
-            ssl_cert_dirs: ssl_cert_dirs
-                .into_iter()
-                .flat_map(|folders| std::env::split_paths(folders))
-                .collect(),
-            ca_file,
+            ssl_cert_dir: self.environment.text("SSL_CERT_DIR"),
         }
     }
 
-    /// As Go's `httpproxy.FromEnvironment`: the upper-case name first; a value without a scheme is
-    /// an `http` proxy.
-    fn http_proxies(&mut self) -> HttpProxies {
-        let no_proxy = self.environment.first(&["NO_PROXY", "no_proxy"]);
-        HttpProxies {
-            http: self.http_proxy(&["HTTP_PROXY", "http_proxy"]),
-            https: self.http_proxy(&["HTTPS_PROXY", "https_proxy"]),
-            no_proxy: no_proxy.map(|(_, text)| text).unwrap_or_default(),
-        }
-    }
-
-    fn http_proxy(&mut self, names: &[&'static str]) -> Option<SafeUrl> {
-        const SCHEMES: [&str; 4] = ["http", "https", "socks5", "socks5h"];
-        let (name, text) = self.environment.first(names)?;
-        let has_scheme = SCHEMES.iter().any(|scheme| {
-            text.strip_prefix(scheme)
-                .is_some_and(|rest| rest.starts_with("://"))
-        });
-        let with_scheme = if has_scheme {
-            text
-        } else if text.contains("://") {
-            let fault = Fault::new("has a scheme that is no HTTP proxy's").hint(
-                "write `http://`, `https://`, `socks5://` or `socks5h://`, then host and port",
-            );
-            self.complain_of_variable(name, fault);
-            return None;
-        } else {
-            format!("http://{text}")
+    /// As Go's `httpproxy.FromEnvironment`: the upper-case name first.
+    fn http_proxies(&mut self) -> Option<HttpProxies> {
+        let value = |names: &[&'static str]| match self.environment.first(names) {
+            Some((_, text)) => text,
+            None => String::new(),
         };
-        match SafeUrl::parse(&with_scheme) {
-            Ok(url) => Some(url),
+        let parsed = HttpProxies::parse(
+            &value(&["HTTP_PROXY", "http_proxy"]),
+            &value(&["HTTPS_PROXY", "https_proxy"]),
+            &value(&["NO_PROXY", "no_proxy"]),
+        );
+        match parsed {
+            Ok(proxies) => Some(proxies),
             Err(error) => {
-                let fault = Fault::new(format!("is no URL of an HTTP proxy: {}", error.reason));
-                self.complain_of_variable(name, fault);
+                let text = format!(
+                    "`{}` is no URL of an HTTP proxy: {}",
+                    error.what, error.reason
+                );
+                self.complaints.push(Complaint::new(text).hint(
+                    "write `http://HOST:PORT`, or the same with `https`, `socks5` or `socks5h`",
+                ));
                 None
             }
         }
     }
 
-    /// As cmd/go's `auth` package: `NETRC`, else `.netrc` in the home folder.
-    fn netrc(&self) -> Option<PathBuf> {
-        self.environment
+    /// As cmd/go's `auth` package: `NETRC`, else `.netrc` in the home folder. One that is not there
+    /// holds nothing; one that can't be read is worth a word, because requests will lack passwords.
+    fn netrc(&mut self) -> Netrc {
+        let path = self
+            .environment
             .path("NETRC")
-            .or_else(|| Some(self.environment.path("HOME")?.join(".netrc")))
+            .or_else(|| Some(self.environment.path("HOME")?.join(".netrc")));
+        let Some(path) = path else {
+            return Netrc::default();
+        };
+        Netrc::load(&path).unwrap_or_else(|error| {
+            let warning = format!("the netrc file is not used: {error}");
+            self.warnings.push(warning);
+            Netrc::default()
+        })
     }
 
     fn expect_certificates(&mut self, key: &'static str, file: &Path) {
@@ -383,24 +379,11 @@ impl Resolver<'_> {
 
     /// A fault of a line in the table that `line` is in.
     fn complain_in_table(&mut self, name: &str, fault: Fault, line: usize) {
-        let origin = match self.written.upstream_tables_origin.clone() {
-            Some(Origin::File { path, .. }) => Origin::File { path, line },
-            Some(Origin::Profile { profile, path, .. }) => Origin::Profile {
-                profile,
-                path,
-                line,
-            },
-            other => other.unwrap_or(Origin::Default),
+        let origin = match &self.written.upstream_tables_origin {
+            Some(origin) => origin.at_line(line),
+            None => Origin::Default,
         };
         self.complaints.push(fault.into_complaint(name, &origin));
-    }
-
-    fn complain_of_variable(&mut self, name: &'static str, fault: Fault) {
-        self.complaints.push(Complaint {
-            origin: None,
-            text: format!("`{name}` {}", fault.reason),
-            hint: fault.hint,
-        });
     }
 
     /// Whether a fault of this setting was already found, so that its absence needs no word.
@@ -414,9 +397,6 @@ impl Resolver<'_> {
 
 /// Where the table gives a default, it was laid first, and nothing removes it.
 const HAS_DEFAULT: &str = "each default of the table parses, which a test holds";
-
-/// What cmd/go uses where GOSUMDB is found nowhere, as when go is not installed.
-const GO_SUMDB: &str = "sum.golang.org";
 
 /// Go's `os.UserCacheDir`.
 fn user_cache_folder(environment: &Environment) -> Option<PathBuf> {
@@ -449,31 +429,24 @@ fn ends_the_list(entry: &ProxyEntry) -> bool {
     matches!(entry, ProxyEntry::Direct | ProxyEntry::Off)
 }
 
-/// Whether asking this entry would ask ourselves. Addresses and `localhost` only: other names are
-/// not looked up here, and a request that comes back is recognised by the server itself.
-fn names_this_server(entry: &ProxyEntry, listen: &Listen) -> bool {
-    let ProxyEntry::Proxy(proxy) = entry else {
-        return false;
-    };
-    let url = proxy.url.expose();
-    let Some(port) = url.port_or_known_default() else {
-        return false;
-    };
-    let is_localhost = url.host_str() == Some("localhost");
-    let address: Option<IpAddr> = match url.host() {
-        Some(url::Host::Ipv4(address)) => Some(address.into()),
-        Some(url::Host::Ipv6(address)) => Some(address.into()),
-        _ => None,
-    };
-    listen.addresses.iter().any(|own| {
-        let host_is_own = match address {
-            Some(address) => {
-                own.ip() == address || (own.ip().is_unspecified() && address.is_loopback())
-            }
-            None => is_localhost && (own.ip().is_loopback() || own.ip().is_unspecified()),
-        };
-        own.port() == port && host_is_own
-    })
+/// A user and a password, on their way into a URL that hides them.
+struct Credentials {
+    user: String,
+    password: String,
+}
+
+impl Credentials {
+    /// The URL with these credentials instead of its own; `file` URLs have none.
+    fn put_into(&self, url: &SafeUrl) -> SafeUrl {
+        let mut changed = url.expose().clone();
+        let put = changed
+            .set_username(&self.user)
+            .and_then(|()| changed.set_password(Some(&self.password)));
+        match put.map(|()| SafeUrl::parse(changed.as_str())) {
+            Ok(Ok(url)) => url,
+            _ => url.clone(),
+        }
+    }
 }
 
 /// Checks that a PEM file holds certificates; the reason says why it does not.

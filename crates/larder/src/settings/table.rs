@@ -7,6 +7,7 @@
 use super::complaint::Fault;
 use super::config::{GitProtocol, LogFormat, LogLevel};
 use super::value::{self, Given, HostPort};
+use gomod::sumdb::SumdbSetting;
 use gomod::{PathPatterns, ProxyList};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -66,17 +67,17 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// What stands for a value in the help.
-    pub(crate) fn value_name(self) -> String {
+    pub(crate) fn value_name(self) -> &'static str {
         match self {
-            Self::Switch => "BOOL".into(),
-            Self::Count => "NUMBER".into(),
-            Self::Duration => "SECONDS".into(),
-            Self::Size => "BYTES".into(),
-            Self::Choice(words) => words.join("|"),
-            Self::File => "FILE".into(),
-            Self::Folder => "DIR".into(),
-            Self::Text(name) | Self::List(name) => name.into(),
-            Self::Upstream => "LIST".into(),
+            Self::Switch => "BOOL",
+            Self::Count => "NUMBER",
+            Self::Duration => "SECONDS",
+            Self::Size => "BYTES",
+            Self::Choice(_) => "WORD",
+            Self::File => "FILE",
+            Self::Folder => "DIR",
+            Self::Text(name) | Self::List(name) => name,
+            Self::Upstream => "LIST",
         }
     }
 }
@@ -90,8 +91,28 @@ pub(crate) enum Fallback {
     Unset,
     /// What the user's go command would use: the first of these variables that go finds.
     GoEnv(&'static [&'static str]),
+    /// The same, and this text where go finds none of them.
+    GoEnvElse(&'static [&'static str], &'static str),
     /// `larder` in the user's cache folder.
     UserCacheFolder,
+}
+
+impl Fallback {
+    /// The text that holds where nothing else does.
+    pub(crate) fn text(self) -> Option<&'static str> {
+        match self {
+            Self::Value(text) | Self::GoEnvElse(_, text) => Some(text),
+            Self::Unset | Self::GoEnv(_) | Self::UserCacheFolder => None,
+        }
+    }
+
+    /// Go's variables, the first of which that go finds holds where nothing is written.
+    pub(crate) fn go_variables(self) -> &'static [&'static str] {
+        match self {
+            Self::GoEnv(variables) | Self::GoEnvElse(variables, _) => variables,
+            Self::Value(_) | Self::Unset | Self::UserCacheFolder => &[],
+        }
+    }
 }
 
 /// The headings, in the order in which people need them.
@@ -146,7 +167,7 @@ pub(crate) struct Draft {
     pub(crate) git_protocols: Option<Vec<GitProtocol>>,
     pub(crate) private: Option<PathPatterns>,
     pub(crate) allow_anonymous_private: Option<bool>,
-    pub(crate) sumdb: Option<String>,
+    pub(crate) sumdb: Option<SumdbSetting>,
     pub(crate) no_sumdb: Option<PathPatterns>,
     pub(crate) log_format: Option<LogFormat>,
     pub(crate) log_level: Option<LogLevel>,
@@ -165,6 +186,9 @@ pub(crate) const PROFILES: &[(&str, &[(&str, &str)])] = &[
 /// Files up to this size are verified before their first byte is sent, from the fill memory.
 const SMALLEST_FILL_MEMORY_BYTES: u64 = 8 << 20;
 
+/// What cmd/go uses where GOSUMDB is found nowhere.
+const GO_SUMDB: &str = "sum.golang.org";
+
 /// All settings, grouped.
 pub(crate) const SETTINGS: &[Setting] = &[
     Setting {
@@ -175,8 +199,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
         default: Fallback::Value("127.0.0.1:8080"),
         group: Group::Listening,
         summary: "Where to accept requests",
-        details: "Port 0 picks a free one. A name is looked up once, at the start, and the server listens on every \
-                  address that it has. The default is reached from this machine alone; `[::]:8080` is reached from \
+        details: "Port 0 picks a free one. A name is looked up once, at the start; the first of its addresses that \
+                  this machine has is taken. The default is reached from this machine alone; `[::]:8080` is reached from \
                   every network. `larder exec` listens on a free port of 127.0.0.1 unless the flag says otherwise.",
         example: "\"127.0.0.1:8080\"",
         since: "0.1.0",
@@ -434,14 +458,14 @@ pub(crate) const SETTINGS: &[Setting] = &[
         flag: "sumdb",
         environment: "LARDER_SUMDB",
         kind: Kind::Text("VALUE"),
-        default: Fallback::GoEnv(&["GOSUMDB"]),
+        default: Fallback::GoEnvElse(&["GOSUMDB"], GO_SUMDB),
         group: Group::Privacy,
         summary: "The checksum database: a GOSUMDB value",
         details: "A name whose key go knows (`sum.golang.org`), `NAME+HASH+KEY`, either of them with a URL after a space, \
                   or `off`. Every module that is not exempt is checked before it is stored.",
         example: "\"sum.golang.org\"",
         since: "0.1.0",
-        secret: false,
+        secret: true,
         in_file: true,
         apply: |draft, given| value::sumdb(given).map(|it| draft.sumdb = Some(it)),
     },

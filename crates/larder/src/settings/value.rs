@@ -5,6 +5,7 @@
 
 use super::complaint::{Fault, did_you_mean};
 use super::config::GitProtocol;
+use gomod::sumdb::SumdbSetting;
 use gomod::{PathPatterns, ProxyList};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -217,32 +218,10 @@ pub(crate) fn git_protocols(given: &Given<'_>) -> Result<Vec<GitProtocol>, Fault
 }
 
 /// A GOSUMDB value: `off`, or a database's name, perhaps with its key, perhaps followed by its URL.
-pub(crate) fn sumdb(given: &Given<'_>) -> Result<String, Fault> {
-    let fault = |reason: &str| {
-        Fault::new(format!("is `{}`, {reason}", given.text)).hint(
+pub(crate) fn sumdb(given: &Given<'_>) -> Result<SumdbSetting, Fault> {
+    SumdbSetting::parse(given.text).map_err(|error| {
+        Fault::new(format!("is no GOSUMDB value: {}", error.reason)).hint(
             "write `sum.golang.org`, `NAME+HASH+KEY`, either of them with a URL after a space, or `off`",
         )
-    };
-    let fields: Vec<&str> = given.text.split_whitespace().collect();
-    let (name, url) = match fields.as_slice() {
-        [name] => (*name, None),
-        [name, url] => (*name, Some(*url)),
-        [] => return Err(fault("which names no checksum database")),
-        _ => return Err(fault("which has more than a name and a URL")),
-    };
-    if name == "off" && url.is_none() {
-        return Ok("off".into());
-    }
-    if !name.contains('+') && !NAMES_WITH_KNOWN_KEY.contains(&name) {
-        return Err(fault("a checksum database whose key go does not know"));
-    }
-    if let Some(url) = url
-        && let Err(error) = url::Url::parse(url)
-    {
-        return Err(fault(&format!("whose URL is none: {error}")));
-    }
-    Ok(fields.join(" "))
+    })
 }
-
-/// The databases that may be named without their key, as in cmd/go's `knownGOSUMDB`.
-const NAMES_WITH_KNOWN_KEY: &[&str] = &["sum.golang.org", "sum.golang.google.cn"];

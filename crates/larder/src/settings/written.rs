@@ -8,7 +8,7 @@ use super::complaint::{Complaint, did_you_mean};
 use super::environment::Environment;
 use super::file::{self, Section, UpstreamTable};
 use super::origin::{GoEnvPlace, Origin};
-use super::table::{Draft, Fallback, PROFILES, SETTINGS, Setting, by_key};
+use super::table::{Draft, PROFILES, SETTINGS, Setting, by_key};
 use super::value::Given;
 use crate::go_env::GoEnv;
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ pub(crate) enum Purpose {
     /// A server for others.
     Serve,
     /// A server for one command: on a free port of this machine alone, without TLS, unless flags
-    /// say otherwise.
+    /// say otherwise, and quiet unless something else says otherwise.
     Exec,
 }
 
@@ -55,9 +55,13 @@ impl Written {
     ) -> Self {
         let mut written = Self::default();
         for setting in SETTINGS {
-            if let Fallback::Value(text) = setting.default {
+            if let Some(text) = setting.default.text() {
                 written.lay(setting, text, Path::new(""), Origin::Default);
             }
+        }
+        if purpose == Purpose::Exec {
+            written.lay_command("access_log", "off");
+            written.lay_command("log_level", "warn");
         }
         let pick = |key: &str| pick(key, flags, environment);
         written.lay_file(pick("config"), pick("profile"));
@@ -207,9 +211,14 @@ impl Written {
         }
         self.draft.tls_cert = None;
         self.draft.tls_key = None;
-        if let Some(listen) = by_key("listen") {
+        self.lay_command("listen", "127.0.0.1:0");
+    }
+
+    /// What `larder exec` means by itself: its output is its command's.
+    fn lay_command(&mut self, key: &str, text: &str) {
+        if let Some(setting) = by_key(key) {
             let origin = Origin::Command { command: "exec" };
-            self.lay(listen, "127.0.0.1:0", Path::new(""), origin);
+            self.lay(setting, text, Path::new(""), origin);
         }
     }
 
@@ -217,12 +226,8 @@ impl Written {
     fn lay_go_env(&mut self, environment: &Environment) {
         let mut go_env = None;
         for setting in SETTINGS {
-            let Fallback::GoEnv(variables) = setting.default else {
-                continue;
-            };
-            let written = self.entries.contains_key(setting.key)
-                || (setting.key == "upstream" && self.upstream_tables_origin.is_some());
-            if written {
+            let variables = setting.default.go_variables();
+            if variables.is_empty() || self.is_written(setting) {
                 continue;
             }
             let go_env = go_env.get_or_insert_with(|| GoEnv::read(environment));
@@ -234,6 +239,12 @@ impl Written {
                 self.lay_from_go(setting, variable, &text, place);
             }
         }
+    }
+
+    fn is_written(&self, setting: &Setting) -> bool {
+        let entry = self.entries.get(setting.key);
+        entry.is_some_and(|entry| entry.origin != Origin::Default)
+            || (setting.key == "upstream" && self.upstream_tables_origin.is_some())
     }
 
     fn lay_from_go(

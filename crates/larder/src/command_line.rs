@@ -1,0 +1,302 @@
+//! The command line: which command, and which settings as flags.
+//!
+//! The flags of the settings come from the table; this file adds the commands and what only one of
+//! them takes. A command that is not built yet is not here.
+
+use crate::reference::Page;
+use crate::settings::complaint::{Complaint, did_you_mean};
+use crate::settings::table::{Fallback, Kind, SETTINGS, Setting};
+use clap::builder::{PossibleValuesParser, StyledStr};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, ArgAction, ArgMatches, Command as Grammar};
+use std::ffi::OsString;
+
+/// Keys and texts of the flags that were given.
+pub(crate) type Flags = Vec<(&'static str, String)>;
+
+/// What larder was started for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    Serve {
+        flags: Flags,
+    },
+    /// Run one command behind a proxy; its program and arguments, at least one.
+    Exec {
+        flags: Flags,
+        command: Vec<OsString>,
+    },
+    ConfigCheck {
+        flags: Flags,
+        form: Form,
+    },
+    ConfigShow {
+        flags: Flags,
+        form: Form,
+        origins: Origins,
+    },
+    /// Print a page of the reference, for `docs/`.
+    Reference(Page),
+}
+
+/// For whom the output is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    Text,
+    Json,
+}
+
+/// Whether each value is shown with where it came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origins {
+    Shown,
+    Hidden,
+}
+
+/// Why there is no action.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// Help or the version was asked for: to stdout, exit 0.
+    Text(String),
+    /// Used wrongly: to stderr, exit 2.
+    Wrong(Complaint),
+}
+
+/// Reads the arguments, the program's name first.
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Action, Stop> {
+    let matches = grammar().try_get_matches_from(arguments).map_err(stop)?;
+    match matches.subcommand() {
+        Some(("serve", matches)) => Ok(Action::Serve {
+            flags: flags(matches),
+        }),
+        Some(("exec", matches)) => Ok(Action::Exec {
+            flags: flags(matches),
+            command: matches
+                .get_many::<OsString>(COMMAND)
+                .map(|words| words.cloned().collect())
+                .unwrap_or_default(),
+        }),
+        Some(("config", matches)) => Ok(config_action(matches)),
+        Some((REFERENCE, matches)) => {
+            let name = matches.get_one::<String>(PAGE);
+            let page = name.and_then(|name| Page::from_name(name));
+            page.map(Action::Reference)
+                .ok_or_else(|| Stop::Wrong(Complaint::new("no such page")))
+        }
+        _ => Err(Stop::Text(grammar().render_help().to_string())),
+    }
+}
+
+fn config_action(matches: &ArgMatches) -> Action {
+    let form = |matches: &ArgMatches| match matches.get_flag(JSON) {
+        true => Form::Json,
+        false => Form::Text,
+    };
+    match matches.subcommand() {
+        Some(("show", matches)) => Action::ConfigShow {
+            flags: flags(matches),
+            form: form(matches),
+            origins: match matches.get_flag(ORIGIN) {
+                true => Origins::Shown,
+                false => Origins::Hidden,
+            },
+        },
+        Some((_, matches)) => Action::ConfigCheck {
+            flags: flags(matches),
+            form: form(matches),
+        },
+        None => Action::ConfigCheck {
+            flags: Flags::new(),
+            form: Form::Text,
+        },
+    }
+}
+
+const COMMAND: &str = "COMMAND";
+const JSON: &str = "json";
+const ORIGIN: &str = "origin";
+const PAGE: &str = "PAGE";
+const REFERENCE: &str = "__reference";
+
+/// The whole grammar, for parsing and for the reference.
+pub(crate) fn grammar() -> Grammar {
+    let json = || {
+        Arg::new(JSON)
+            .long(JSON)
+            .action(ArgAction::SetTrue)
+            .help("Write JSON with stable field names")
+    };
+    Grammar::new("larder")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Keeps a team's Go modules close: a GOPROXY with a verified cache")
+        .after_help("A command's own `--help` says what it takes. `larder serve` works without any setting.")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .disable_help_subcommand(true)
+        .subcommand(
+            Grammar::new("serve")
+                .about("Run the proxy")
+                .long_about(
+                    "Run the proxy until SIGTERM or SIGINT, which let requests under way finish.\n\n\
+                     When it can serve, it writes one line to stdout: `listening on http(s)://HOST:PORT`. The line to \
+                     paste into a shell and all logs go to stderr.",
+                )
+                .args(setting_flags()),
+        )
+        .subcommand(
+            Grammar::new("exec")
+                .about("Run one command behind a proxy that lives as long as it does")
+                .long_about(
+                    "Run one command behind a proxy that lives as long as it does, over larder's own cache folder.\n\n\
+                     GOPROXY is set for the command, and GONOPROXY and GONOSUMDB where there are private patterns. \
+                     Its exit status is larder's.",
+                )
+                .args(setting_flags())
+                .arg(
+                    Arg::new(COMMAND)
+                        .last(true)
+                        .required(true)
+                        .num_args(1..)
+                        .value_parser(clap::value_parser!(OsString))
+                        .help("The command and its arguments, after `--`"),
+                ),
+        )
+        .subcommand(
+            Grammar::new("config")
+                .about("Check or show the settings")
+                .subcommand_required(true)
+                .arg_required_else_help(true)
+                .disable_help_subcommand(true)
+                .subcommand(
+                    Grammar::new("check")
+                        .about("Say everything that is wrong with the settings; start nothing")
+                        .arg(json())
+                        .args(setting_flags()),
+                )
+                .subcommand(
+                    Grammar::new("show")
+                        .about("Show every setting's value, as the file would have it")
+                        .arg(
+                            Arg::new(ORIGIN)
+                                .long(ORIGIN)
+                                .action(ArgAction::SetTrue)
+                                .help("Say where each value came from"),
+                        )
+                        .arg(json())
+                        .args(setting_flags()),
+                ),
+        )
+        .subcommand(
+            Grammar::new(REFERENCE).hide(true).arg(
+                Arg::new(PAGE)
+                    .required(true)
+                    .value_parser(PossibleValuesParser::new(Page::NAMES)),
+            ),
+        )
+}
+
+fn setting_flags() -> impl Iterator<Item = Arg> {
+    SETTINGS.iter().map(setting_flag)
+}
+
+fn setting_flag(setting: &'static Setting) -> Arg {
+    let argument = Arg::new(setting.key)
+        .long(setting.flag)
+        .value_name(setting.kind.value_name())
+        .help(summary(setting))
+        .long_help(format!("{}\n{}", summary(setting), setting.details))
+        .help_heading(setting.group.title())
+        .allow_hyphen_values(false);
+    match setting.kind {
+        Kind::Switch => argument
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("true"),
+        _ => argument.num_args(1),
+    }
+}
+
+/// The summary with the words that it takes and the default, for the help.
+fn summary(setting: &Setting) -> String {
+    let words = match setting.kind {
+        Kind::Choice(words) => format!(" [one of: {}]", words.join(", ")),
+        _ => String::new(),
+    };
+    format!("{}{words}{}", setting.summary, default(setting))
+}
+
+fn default(setting: &Setting) -> String {
+    match setting.default {
+        Fallback::Value(text) => format!(" [default: {text}]"),
+        Fallback::Unset => String::new(),
+        Fallback::GoEnv(variables) | Fallback::GoEnvElse(variables, _) => {
+            format!(" [default: go's {}]", variables.join(" or "))
+        }
+        Fallback::UserCacheFolder => " [default: `larder` in your cache folder]".into(),
+    }
+}
+
+/// The setting flags that were given.
+fn flags(matches: &ArgMatches) -> Flags {
+    SETTINGS
+        .iter()
+        .filter_map(|setting| {
+            let text = matches.get_one::<String>(setting.key)?;
+            Some((setting.key, text.clone()))
+        })
+        .collect()
+}
+
+/// Clap's finding in our words.
+fn stop(error: clap::Error) -> Stop {
+    let text_of = |kind: ContextKind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        Some(ContextValue::Strings(texts)) => texts.first().cloned(),
+        _ => None,
+    };
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            Stop::Text(error.render().to_string())
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Stop::Wrong(
+            Complaint::new("no command given")
+                .hint("`larder serve` runs the proxy, `larder --help` lists the commands"),
+        ),
+        ErrorKind::UnknownArgument => {
+            let written = text_of(ContextKind::InvalidArg).unwrap_or_default();
+            let complaint = Complaint::new(format!("unknown argument `{written}`"));
+            let flags = SETTINGS
+                .iter()
+                .map(|setting| setting.flag)
+                .chain([JSON, ORIGIN]);
+            let name = written.trim_start_matches('-');
+            match did_you_mean(name, flags) {
+                Some(meant) if written.starts_with("--") => {
+                    Stop::Wrong(complaint.hint(format!("did you mean `--{meant}`?")))
+                }
+                _ => Stop::Wrong(complaint.hint("`--help` lists what is known")),
+            }
+        }
+        ErrorKind::InvalidSubcommand => {
+            let written = text_of(ContextKind::InvalidSubcommand).unwrap_or_default();
+            let complaint = Complaint::new(format!("unknown command `{written}`"));
+            match did_you_mean(&written, COMMANDS) {
+                Some(meant) => Stop::Wrong(complaint.hint(format!("did you mean `{meant}`?"))),
+                None => Stop::Wrong(complaint.hint("`larder --help` lists the commands")),
+            }
+        }
+        _ => Stop::Wrong(first_line(&error.render())),
+    }
+}
+
+const COMMANDS: [&str; 5] = ["serve", "exec", "config", "check", "show"];
+
+/// Clap's first line without its `error:`, for what needs no words of our own.
+fn first_line(rendered: &StyledStr) -> Complaint {
+    let text = rendered.to_string();
+    let first = text.lines().next().unwrap_or_default();
+    let first = first.strip_prefix("error: ").unwrap_or(first);
+    Complaint::new(first.replace('\'', "`")).hint("`--help` lists what is known")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,295 @@
+//! The pages of `docs/reference` that are made from the table and the grammar.
+//!
+//! `cargo xtask docs` writes what `larder __reference NAME` prints; `cargo xtask docs --check` says
+//! when a page is out of date.
+
+use crate::command_line;
+use crate::settings::table::{Fallback, Group, Kind, PROFILES, SETTINGS, Setting};
+use std::fmt::Write as _;
+
+/// One generated page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Page {
+    /// `docs/reference/settings.md`.
+    Settings,
+    /// `docs/reference/larder.toml`.
+    SampleFile,
+    /// `docs/reference/cli.md`.
+    CommandLine,
+}
+
+impl Page {
+    /// What they are called on the command line: their file names.
+    pub(crate) const NAMES: [&str; 3] = ["settings.md", "larder.toml", "cli.md"];
+
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "settings.md" => Some(Self::Settings),
+            "larder.toml" => Some(Self::SampleFile),
+            "cli.md" => Some(Self::CommandLine),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn render(self) -> String {
+        match self {
+            Self::Settings => settings_markdown(),
+            Self::SampleFile => sample_toml(),
+            Self::CommandLine => cli_markdown(),
+        }
+    }
+}
+
+/// The reference of all settings.
+fn settings_markdown() -> String {
+    let mut page = String::from(SETTINGS_INTRODUCTION);
+    for group in Group::ALL {
+        let _ = write!(page, "\n## {}\n", group.title());
+        for setting in of_group(*group) {
+            setting_markdown(setting, &mut page);
+        }
+    }
+    page.push_str(UPSTREAM_TABLES);
+    page.push_str("\n## Profiles\n\nA profile is laid over the file's other keys: first what it means by itself, then its section of the file.\n\n");
+    for (name, values) in PROFILES {
+        let values: Vec<String> = values
+            .iter()
+            .map(|(key, text)| format!("`{key} = \"{text}\"`"))
+            .collect();
+        let _ = writeln!(page, "- `{name}`: {}", values.join(", "));
+    }
+    page.push_str(PROFILE_EXAMPLE);
+    page.push_str(OTHER_VARIABLES);
+    page
+}
+
+fn setting_markdown(setting: &Setting, page: &mut String) {
+    let key = setting.key;
+    let _ = write!(
+        page,
+        "\n### `{key}`\n\n{}. {}\n\n",
+        setting.summary, setting.details
+    );
+    let value = match setting.kind {
+        Kind::Choice(words) => {
+            let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+            words.join(", ")
+        }
+        Kind::Switch => "`true`, `false`".into(),
+        Kind::Size => "bytes, or a number with `KiB`, `MiB`, `GiB`, `kB`, `MB`, `GB`".into(),
+        Kind::Duration => "seconds, or a number with `ms`, `s`, `m`, `h`".into(),
+        Kind::Count => "a whole number".into(),
+        Kind::File | Kind::Folder => "a path".into(),
+        Kind::Text(name) => format!("`{name}`"),
+        Kind::List(_) => "words separated by commas; in the file also an array of strings".into(),
+        Kind::Upstream => "a GOPROXY list; in the file also `[[upstream]]` tables".into(),
+    };
+    let _ = writeln!(page, "- value: {value}");
+    let _ = writeln!(page, "- default: {}", default_markdown(setting.default));
+    let _ = writeln!(page, "- flag: `--{}`", setting.flag);
+    let _ = writeln!(page, "- environment: `{}`", setting.environment);
+    if setting.in_file {
+        let _ = writeln!(page, "- file: `{key} = {}`", setting.example);
+    } else {
+        page.push_str("- file: not there\n");
+    }
+    if setting.secret {
+        page.push_str("- may hold a password, which `larder config show` and the logs leave out\n");
+    }
+    let _ = writeln!(page, "- since: {}", setting.since);
+}
+
+fn default_markdown(default: Fallback) -> String {
+    match default {
+        Fallback::Value(text) => format!("`{text}`"),
+        Fallback::Unset => "not set".into(),
+        Fallback::GoEnv(variables) => {
+            let names: Vec<String> = variables.iter().map(|name| format!("`{name}`")).collect();
+            format!("{} of your go command", names.join(", else "))
+        }
+        Fallback::GoEnvElse(variables, text) => {
+            format!(
+                "{}, else `{text}`",
+                default_markdown(Fallback::GoEnv(variables))
+            )
+        }
+        Fallback::UserCacheFolder => {
+            "`larder` in your cache folder (`$XDG_CACHE_HOME`, else `~/.cache`)".into()
+        }
+    }
+}
+
+/// A settings file that changes nothing: every key, commented out.
+fn sample_toml() -> String {
+    let mut file = String::from(SAMPLE_INTRODUCTION);
+    for group in Group::ALL {
+        let mut settings = of_group(*group)
+            .filter(|setting| setting.in_file)
+            .peekable();
+        if settings.peek().is_none() {
+            continue;
+        }
+        let _ = write!(file, "\n# {}\n", group.title());
+        for setting in settings {
+            let _ = write!(file, "\n# {}", setting.summary);
+            let value = match setting.default {
+                Fallback::Value(text) => toml_value(setting.kind, text),
+                Fallback::Unset => {
+                    file.push_str(" (not set; an example)");
+                    setting.example.into()
+                }
+                Fallback::GoEnv(variables) | Fallback::GoEnvElse(variables, _) => {
+                    let _ = write!(
+                        file,
+                        " (your go's {}; an example)",
+                        variables.join(", else ")
+                    );
+                    setting.example.into()
+                }
+                Fallback::UserCacheFolder => {
+                    file.push_str(" (your cache folder; an example)");
+                    setting.example.into()
+                }
+            };
+            let _ = write!(file, "\n# {} = {value}\n", setting.key);
+        }
+    }
+    file.push_str(SAMPLE_END);
+    file
+}
+
+/// A text as TOML, in the type that the file has for this kind.
+pub(crate) fn toml_value(kind: Kind, text: &str) -> String {
+    match kind {
+        Kind::Switch | Kind::Count => text.into(),
+        Kind::Duration | Kind::Size if text.bytes().all(|byte| byte.is_ascii_digit()) => {
+            text.into()
+        }
+        _ => toml::Value::from(text).to_string(),
+    }
+}
+
+/// The reference of all commands.
+fn cli_markdown() -> String {
+    let mut page = String::from(
+        "# The command line\n\n\
+         Made by `cargo xtask docs` from the program itself. What each flag means: [settings](settings.md).\n\n\
+         Data goes to stdout, talk to stderr. Exit status: 0 fine, 1 found something wrong, 2 used wrongly; \
+         `larder exec` exits with the status of its command, 128 and the signal's number when a signal ended it.\n",
+    );
+    let mut grammar = command_line::grammar();
+    grammar.build();
+    command_markdown(&mut grammar, &mut page);
+    page
+}
+
+fn command_markdown(command: &mut clap::Command, page: &mut String) {
+    let name = command.get_bin_name().unwrap_or("larder").to_owned();
+    let _ = write!(
+        page,
+        "\n## `{name}`\n\n```text\n{}\n```\n",
+        unspaced(&command.render_help().to_string())
+    );
+    for command in command.get_subcommands_mut() {
+        if !command.is_hide_set() {
+            command_markdown(command, page);
+        }
+    }
+}
+
+/// Without the spaces that end lines.
+fn unspaced(text: &str) -> String {
+    let lines: Vec<&str> = text.trim().lines().map(str::trim_end).collect();
+    lines.join("\n")
+}
+
+fn of_group(group: Group) -> impl Iterator<Item = &'static Setting> {
+    SETTINGS
+        .iter()
+        .filter(move |setting| setting.group == group)
+}
+
+const SETTINGS_INTRODUCTION: &str = "\
+# Settings
+
+Made by `cargo xtask docs` from the table of settings in the program.
+
+Each setting can be a flag of `larder serve` and `larder exec`, an environment variable, or a key of the settings file. The layers, the
+stronger below the weaker: defaults, the file, the profile, the environment, flags. What is set nowhere but exists in go, is taken
+from your go command: the environment, then the file that `go env -w` writes, then the `go.env` of the Go installation. A variable
+that is empty counts as not set.
+
+`larder config check` says everything that is wrong at once; `larder config show --origin` says what holds and where it came from.
+A [sample file](larder.toml) has every key. A key or flag that does not exist is an error, and the nearest one is named.
+";
+
+const UPSTREAM_TABLES: &str = r#"
+## `[[upstream]]` tables
+
+In the file, tables may stand instead of `upstream = "LIST"`. They are asked in the order in which they stand:
+
+```toml
+[[upstream]]
+urls = ["https://modules.corp.example"]
+ca_file = "/etc/ssl/company-ca.pem"
+credentials = { user = "larder", password_file = "/etc/larder/modules-password" }
+
+[[upstream]]
+urls = ["https://mirror.example", "https://other-mirror.example"]
+fallback = "any"
+```
+
+- `urls`: one or more entries as in a GOPROXY list, also `direct` and `off`; nothing may follow those two.
+- `mode`: `"order"`, one after the other. `"hedge"` and `"race"` are known, but refused until they are built.
+- `fallback`: when the entry after one of this table is asked, here or in the next table. `"absent"` (the default): after 404 or 410,
+  as `,` in a list. `"any"`: after any error, as `|`.
+- `ca_file`: certificates to trust for these URLs, besides all others.
+- `credentials`: `user` and `password_file`, sent as basic authentication. They win over those in a URL and in the netrc file.
+"#;
+
+const PROFILE_EXAMPLE: &str = r#"
+```toml
+[profile.prod]
+listen = "[::]:8080"
+cache_dir = "/var/cache/larder"
+```
+"#;
+
+const OTHER_VARIABLES: &str = "
+## Other variables that are read
+
+- `HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`, and the same in lower case: HTTP proxies on the way to upstreams.
+- `SSL_CERT_FILE`, `SSL_CERT_DIR`: trusted certificates instead of the system's.
+- `NETRC`, else `.netrc` in `HOME`: credentials by host.
+- `GOENV`, `GOROOT`, `PATH`, `XDG_CONFIG_HOME`, `HOME`: where go's own settings are.
+- `XDG_CACHE_HOME`, `HOME`: where the cache folder is.
+";
+
+const SAMPLE_INTRODUCTION: &str = "\
+# Settings of larder. Made by `cargo xtask docs`; docs/reference/settings.md explains each key.
+#
+# Every line is commented out and shows the default, or an example where there is no fixed one.
+# Use it with `larder serve --config larder.toml`; check it with `larder config check --config larder.toml`.
+";
+
+const SAMPLE_END: &str = r#"
+# Upstreams as tables, instead of `upstream` above
+
+# [[upstream]]
+# urls = ["https://mirror.example"]
+# mode = "order"
+# fallback = "absent"
+# ca_file = "/etc/ssl/company-ca.pem"
+# credentials = { user = "larder", password_file = "/etc/larder/password" }
+
+# Profiles: the same keys, laid over those above by `--profile NAME` or `LARDER_PROFILE`
+
+# [profile.dev]
+# log_level = "debug"
+
+# [profile.prod]
+# log_format = "json"
+"#;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,192 @@
+//! Puts the rooms together: from settings to a server that is ready to accept.
+
+use crate::settings::complaint::Complaint;
+use crate::settings::config::{Config, Listen, LogFormat};
+use gomod::{ProxyEntry, SafeUrl};
+use proxy::observe::{AccessLog, Metrics};
+use proxy::policy::AllowAll;
+use proxy::{Parts, ServeOptions, Server};
+use source::privacy::Privacy;
+use source::{Source, SourceErrorKind, SourceName, TlsRoots, UpstreamObserver, UpstreamOptions};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use store::answers::Answers;
+use store::disk::DiskStore;
+use store::first_seen::FirstSeen;
+use store::memory::MemoryTier;
+use store::{Staging, Store};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+/// Files up to this size are kept in the memory tier. Larger ones gain little: the page cache has
+/// them, and a few would push out all others.
+const MEMORY_FILE_BYTES: u64 = 1 << 20;
+
+/// Files up to this size are released only when verified, so they are staged in memory.
+const STAGED_IN_MEMORY_BYTES: u64 = 8 << 20;
+
+/// How long proven absence is remembered. The go command asks each 404 twice within a moment.
+const NEGATIVE: Duration = Duration::from_secs(30);
+
+/// The runtime that everything runs on.
+pub(crate) fn runtime() -> Result<Runtime, Complaint> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(Complaint::from_error)
+}
+
+/// Binds the first address that this machine has, and says which one it is.
+pub(crate) async fn listen(listen: &Listen) -> Result<(TcpListener, SocketAddr), Complaint> {
+    let bound = async {
+        let listener = TcpListener::bind(listen.addresses.as_slice()).await?;
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    };
+    bound.await.map_err(|error: std::io::Error| {
+        let complaint = Complaint::new(format!("can't listen on `{}`: {error}", listen.text));
+        match error.kind() {
+            std::io::ErrorKind::AddrInUse => complaint.hint(
+                "something listens there already, perhaps another larder; `--listen 127.0.0.1:0` picks a free port",
+            ),
+            std::io::ErrorKind::PermissionDenied => {
+                complaint.hint("ports below 1024 are for the system: use a higher one")
+            }
+            std::io::ErrorKind::AddrNotAvailable => {
+                complaint.hint("no network interface of this machine has that address")
+            }
+            _ => complaint,
+        }
+    })
+}
+
+/// Opens the cache folder and builds the server. Must be called within the runtime.
+pub(crate) fn server(config: &Config) -> Result<Server, Complaint> {
+    let instance = format!("{:016x}", fastrand::u64(..));
+    let metrics = Metrics::new();
+    let privacy = Privacy {
+        private: config.private.clone(),
+        no_sumdb: config.no_sumdb.clone(),
+    };
+    let folder = &config.cache_dir;
+    let parts = Parts {
+        store: store(config)?,
+        staging: Arc::new(
+            Staging::open(folder, STAGED_IN_MEMORY_BYTES, config.fill_memory_bytes)
+                .map_err(Complaint::from_error)?,
+        ),
+        kept_answers: Arc::new(Answers::open(folder).map_err(Complaint::from_error)?),
+        first_seen: Arc::new(FirstSeen::open(folder).map_err(Complaint::from_error)?),
+        source: source(config, &privacy, &instance, &metrics)?,
+        checksums: None,
+        sumdb: None,
+        privacy,
+        policy: Arc::new(AllowAll),
+        metrics,
+        access_log: Arc::new(access_log(config)),
+    };
+    let options = ServeOptions {
+        fresh: config.fresh,
+        negative: NEGATIVE,
+        via: source::via_name(&instance),
+        tls: config.tls.as_ref().map(|files| proxy::TlsFiles {
+            certificate: files.certificates.clone(),
+            key: files.key.clone(),
+        }),
+    };
+    Server::new(parts, options).map_err(Complaint::from_error)
+}
+
+fn store(config: &Config) -> Result<Arc<dyn Store>, Complaint> {
+    let disk = DiskStore::open(&config.cache_dir).map_err(Complaint::from_error)?;
+    Ok(match config.memory_bytes {
+        0 => Arc::new(disk),
+        bytes => Arc::new(MemoryTier::new(disk, bytes, MEMORY_FILE_BYTES)),
+    })
+}
+
+/// Where modules come from; nothing when offline.
+fn source(
+    config: &Config,
+    privacy: &Privacy,
+    instance: &str,
+    metrics: &Arc<Metrics>,
+) -> Result<Option<Arc<dyn Source>>, Complaint> {
+    if config.offline {
+        return Ok(None);
+    }
+    let mut options = UpstreamOptions::new(instance, roots(config)?);
+    options.connect_timeout = config.connect_timeout;
+    options.stall_timeout = config.stall_timeout;
+    options.concurrent_requests =
+        usize::try_from(config.upstream_concurrency).unwrap_or(usize::MAX);
+    options.http_proxies = config.http_proxies.clone();
+    options.netrc = Arc::new(config.netrc.clone());
+    options.observer = Arc::new(Counted(metrics.clone()));
+    let entries: Vec<ProxyEntry> = config
+        .upstreams
+        .iter()
+        .map(|upstream| upstream.entry.clone())
+        .collect();
+    let options_of = |url: &SafeUrl| {
+        let mut options = options.clone();
+        let own_files = config.upstreams.iter().filter_map(|upstream| {
+            matches!(&upstream.entry, ProxyEntry::Proxy(proxy) if proxy.url == *url)
+                .then_some(upstream.ca_file.clone())?
+        });
+        options.extra_ca_files.extend(own_files);
+        options
+    };
+    let sources = source::build(&entries, Arc::new(privacy.clone()), &[], options_of)
+        .map_err(Complaint::from_error)?;
+    Ok(Some(sources.source))
+}
+
+/// Whom connections to upstreams trust.
+fn roots(config: &Config) -> Result<TlsRoots, Complaint> {
+    let roots = TlsRoots::load(&config.tls_settings);
+    let extra: Vec<_> = config.ca_file.iter().cloned().collect();
+    roots.with_files(&extra).map_err(Complaint::from_error)
+}
+
+fn access_log(config: &Config) -> AccessLog {
+    if !config.access_log {
+        return AccessLog::off();
+    }
+    let format = match config.log_format {
+        LogFormat::Text => proxy::observe::LogFormat::Text,
+        LogFormat::Json => proxy::observe::LogFormat::Json,
+    };
+    AccessLog::to(Box::new(std::io::stderr()), format)
+}
+
+/// Counts what upstreams do in the metrics.
+struct Counted(Arc<Metrics>);
+
+impl UpstreamObserver for Counted {
+    fn finished(
+        &self,
+        upstream: &SourceName,
+        outcome: Result<(), SourceErrorKind>,
+        bytes: u64,
+        _elapsed: Duration,
+    ) {
+        self.0.upstream(upstream, outcome_label(outcome), bytes);
+    }
+}
+
+fn outcome_label(outcome: Result<(), SourceErrorKind>) -> &'static str {
+    match outcome {
+        Ok(()) => "ok",
+        Err(SourceErrorKind::NotExist | SourceErrorKind::Gone) => "absent",
+        Err(SourceErrorKind::Refused) => "refused",
+        Err(SourceErrorKind::Busy) => "busy",
+        Err(SourceErrorKind::Unreachable) => "unreachable",
+        Err(SourceErrorKind::Tls) => "tls",
+        Err(SourceErrorKind::TimedOut) => "timed-out",
+        Err(SourceErrorKind::BadAnswer | SourceErrorKind::TooLarge) => "bad-answer",
+        Err(SourceErrorKind::Rejected) => "rejected",
+        Err(_) => "other",
+    }
+}
