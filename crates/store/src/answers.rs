@@ -104,3 +104,6 @@ fn read_answer(sealed: Vec<u8>) -> Option<Answer> {
         body: Bytes::from(sealed).slice(body_from..),
     })
 }
+
+#[cfg(test)]
+mod tests;

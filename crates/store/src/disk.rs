@@ -410,3 +410,6 @@ fn remove_if_there(path: &Path) -> io::Result<bool> {
 fn folder_of(path: &Path) -> &Path {
     path.parent().unwrap_or(path)
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@ use fs_err as fs;
 use gomod::{ModulePath, ModuleVersion, Version};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::io::{self, Read as _, Write as _};
@@ -150,9 +151,9 @@ fn append(path: &Path, new: HashSet<Version>, now: jiff::Timestamp) -> io::Resul
     }
     let closing_bytes = lines.len();
     for version in new {
-        if !seen.times.contains_key(&version) {
-            let _ = writeln!(lines, "{version} {now}");
-            seen.times.insert(version, now);
+        if let Entry::Vacant(unseen) = seen.times.entry(version) {
+            let _ = writeln!(lines, "{} {now}", unseen.key());
+            unseen.insert(now);
         }
     }
     if lines.len() > closing_bytes {
@@ -197,3 +198,6 @@ fn parse(bytes: &[u8]) -> Seen {
         file_bytes: bytes.len() as u64,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -67,6 +67,10 @@ pub struct Opened {
 
 /// What became of a commit.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one is returned for each commit and none is kept"
+)]
 pub enum Committed {
     /// The file was not there and now is.
     Stored,

@@ -177,3 +177,6 @@ async fn read_whole(body: Body, len_bytes: u64) -> Result<Body, StoreError> {
     })
     .await
 }
+
+#[cfg(test)]
+mod tests;

@@ -498,3 +498,6 @@ impl Staged {
         &self.place
     }
 }
+
+#[cfg(test)]
+mod tests;

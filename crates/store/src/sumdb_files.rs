@@ -133,3 +133,6 @@ fn refused(name: &str) -> io::Error {
         format!("{name:?} is no name of a checksum database or of one of its files"),
     )
 }
+
+#[cfg(test)]
+mod tests;

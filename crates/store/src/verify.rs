@@ -82,7 +82,7 @@ impl Staged {
     pub async fn verify(
         self,
         verifier: &dyn Verifier,
-    ) -> Result<Verified, Box<(Staged, VerifyError)>> {
+    ) -> Result<Verified, Box<(Self, VerifyError)>> {
         match verifier.judge(&self).await {
             Ok(accepted) => Ok(Verified {
                 staged: self,
