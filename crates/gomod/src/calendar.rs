@@ -1,7 +1,7 @@
 //! Just enough of the calendar to tell a real point in time from digits: times are passed on as text here.
 
-/// True for strict RFC 3339, as Go's `time.Time.UnmarshalJSON` demands: upper-case `T` and `Z`, a
-/// dot before fractions, an offset below a day.
+/// True for RFC 3339 with upper-case `T` and `Z`: what Go's `time.Time.UnmarshalJSON` takes, without
+/// its indulgences (a comma before fractions, an hour of one digit, an offset of a whole day).
 pub(crate) fn is_rfc3339(text: &str) -> bool {
     let Some((digits, rest)) = cut_shape(text.as_bytes(), b"0000-00-00T00:00:00") else {
         return false;
@@ -27,7 +27,7 @@ pub(crate) fn is_rfc3339(text: &str) -> bool {
     }
     match cut_shape(
         zone.strip_prefix(b"+")
-            .or(zone.strip_prefix(b"-"))
+            .or_else(|| zone.strip_prefix(b"-"))
             .unwrap_or_default(),
         b"00:00",
     ) {

@@ -23,7 +23,7 @@ impl Info {
     /// Reads the JSON of a `.info` file (at most 1 MiB).
     ///
     /// As Go's decoder does: unknown fields are ignored, names are matched without regard to case, the
-    /// last of several equal ones counts, `null` is absence, and a time must be strict RFC 3339.
+    /// last of several equal ones counts, and `null` is absence. A time must be RFC 3339.
     pub fn parse(bytes: &[u8]) -> Result<Self, ParseError> {
         let fail = |reason: String| {
             ParseError::new(
@@ -126,3 +126,6 @@ fn compact(json: &str) -> String {
     }
     compact
 }
+
+#[cfg(test)]
+mod tests;

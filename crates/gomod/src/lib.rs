@@ -5,6 +5,10 @@
 //! bytes it is given; readers of archives take their bytes through [`zip::ReadAt`], which the caller
 //! implements. The rules are those of the go command; each item names the function that it mirrors.
 
+#![warn(missing_docs)]
+// Whatever comes in must not stop the server; tests may.
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::string_slice))]
+
 mod calendar;
 mod escape;
 mod gosum;
@@ -13,12 +17,16 @@ mod info;
 pub mod modfile;
 mod path;
 mod patterns;
+#[cfg(test)]
+mod properties;
 mod proxy_list;
 mod pseudo;
 mod request;
 pub mod semver;
 pub mod sumdb;
 mod unicode;
+#[cfg(test)]
+mod vectors;
 mod version;
 pub mod zip;
 

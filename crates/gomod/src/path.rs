@@ -206,3 +206,6 @@ pub(crate) fn check_reserved_on_windows(element: &str) -> Result<(), String> {
 fn before_first_dot(element: &str) -> &str {
     element.split('.').next().unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

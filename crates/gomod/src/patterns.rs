@@ -82,3 +82,6 @@ impl PrefixGlob {
         self.glob.matches(prefix)
     }
 }
+
+#[cfg(test)]
+mod tests;

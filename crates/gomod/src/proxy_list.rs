@@ -263,3 +263,6 @@ fn url_error(text: &str, reason: impl Into<String>) -> ParseError {
     shown.push_str(rest.split(['?', '#']).next().unwrap_or_default());
     ParseError::new("URL", &shown, reason)
 }
+
+#[cfg(test)]
+mod tests;

@@ -182,3 +182,6 @@ fn decrement(decimal: &str) -> Option<String> {
 fn malformed(text: &str, reason: &str) -> ParseError {
     ParseError::new("pseudo-version", text, reason)
 }
+
+#[cfg(test)]
+mod tests;

@@ -221,3 +221,6 @@ fn check_database_name(name: &str) -> Result<(), ParseError> {
         .try_for_each(|element| path::check_element(element, path::PathKind::Import))
         .map_err(|reason| ParseError::new("checksum database name", name, reason))
 }
+
+#[cfg(test)]
+mod tests;

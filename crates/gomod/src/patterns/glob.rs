@@ -98,7 +98,7 @@ impl Chunk {
         self.items
             .iter()
             .all(|item| rest.next().is_some_and(|c| item.matches(c)))
-            .then(|| rest.as_str())
+            .then_some(rest.as_str())
     }
 }
 
