@@ -14,6 +14,7 @@
     reason = "the terminal is its only output"
 )]
 
+mod bench;
 mod dependencies;
 mod docs;
 mod graph;
@@ -37,9 +38,11 @@ usage: cargo xtask COMMAND
   test              everything that must hold before a change lands; what CI runs
   docs [--check]    write the generated references; with --check: are they, the links and the words right?
   graph             a real graph of modules over your own GOPROXY: cold, warm, offline, from the folder
+  bench [PART]      figures against nginx over the same folder, appended to bench/RESULTS.md; a PART (nginx,
+                    files, start, graph) is only printed
   suite-c [REGEX]   Go's own module scripts against Go's test proxy, with and without Larder in front
 
-graph and suite-c use the binary that XTASK_LARDER names, if it is set, instead of building one.
+bench, graph and suite-c use the binary that XTASK_LARDER names, if it is set, instead of building one.
 ";
 
 fn main() -> ExitCode {
@@ -50,6 +53,8 @@ fn main() -> ExitCode {
         ["docs"] => docs::write(),
         ["docs", "--check"] => docs::check(),
         ["graph"] => graph::run_graph(),
+        ["bench"] => bench::run_all(),
+        ["bench", part] => bench::run_part(part),
         ["suite-c"] => suite_c::run_suite(None),
         ["suite-c", scripts] => suite_c::run_suite(Some(scripts)),
         ["help" | "--help" | "-h"] => {

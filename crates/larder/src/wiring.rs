@@ -7,7 +7,7 @@ use proxy::observe::{AccessLog, Metrics};
 use proxy::policy::AllowAll;
 use proxy::{Parts, ServeOptions, Server};
 use source::privacy::Privacy;
-use source::{Source, SourceErrorKind, SourceName, TlsRoots, UpstreamObserver, UpstreamOptions};
+use source::{Source, TlsRoots, UpstreamOptions};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -89,7 +89,7 @@ pub(crate) fn server(config: &Config) -> Result<Server, Complaint> {
     let options = ServeOptions {
         fresh: config.fresh,
         negative: NEGATIVE,
-        via: source::via_name(&instance),
+        instance,
         tls: config.tls.as_ref().map(|files| proxy::TlsFiles {
             certificate: files.certificates.clone(),
             key: files.key.clone(),
@@ -123,7 +123,7 @@ fn source(
         usize::try_from(config.upstream_concurrency).unwrap_or(usize::MAX);
     options.http_proxies = config.http_proxies.clone();
     options.netrc = Arc::new(config.netrc.clone());
-    options.observer = Arc::new(Counted(metrics.clone()));
+    options.observer = metrics.clone();
     let entries: Vec<ProxyEntry> = config
         .upstreams
         .iter()
@@ -159,34 +159,4 @@ fn access_log(config: &Config) -> AccessLog {
         LogFormat::Json => proxy::observe::LogFormat::Json,
     };
     AccessLog::to(Box::new(std::io::stderr()), format)
-}
-
-/// Counts what upstreams do in the metrics.
-struct Counted(Arc<Metrics>);
-
-impl UpstreamObserver for Counted {
-    fn finished(
-        &self,
-        upstream: &SourceName,
-        outcome: Result<(), SourceErrorKind>,
-        bytes: u64,
-        _elapsed: Duration,
-    ) {
-        self.0.upstream(upstream, outcome_label(outcome), bytes);
-    }
-}
-
-fn outcome_label(outcome: Result<(), SourceErrorKind>) -> &'static str {
-    match outcome {
-        Ok(()) => "ok",
-        Err(SourceErrorKind::NotExist | SourceErrorKind::Gone) => "absent",
-        Err(SourceErrorKind::Refused) => "refused",
-        Err(SourceErrorKind::Busy) => "busy",
-        Err(SourceErrorKind::Unreachable) => "unreachable",
-        Err(SourceErrorKind::Tls) => "tls",
-        Err(SourceErrorKind::TimedOut) => "timed-out",
-        Err(SourceErrorKind::BadAnswer | SourceErrorKind::TooLarge) => "bad-answer",
-        Err(SourceErrorKind::Rejected) => "rejected",
-        Err(_) => "other",
-    }
 }

@@ -1,5 +1,7 @@
 //! What policy refuses leaves by no way out, though the file is stored and in memory.
 
+#![expect(clippy::unwrap_used, reason = "a test's set-up fails by panicking")]
+
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -142,7 +144,7 @@ async fn start(tls: bool) -> (Running, Option<String>) {
     let options = ServeOptions {
         fresh: Duration::from_secs(60),
         negative: Duration::from_secs(30),
-        via: "larder-test".into(),
+        instance: "test".into(),
         tls: files,
     };
     let server = Server::new(parts, options).unwrap();

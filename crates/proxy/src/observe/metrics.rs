@@ -10,6 +10,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+use source::{SourceErrorKind, SourceName, UpstreamObserver};
 use store::VerifiedBy;
 
 use super::{Outcome, RequestKind};
@@ -51,6 +52,7 @@ pub struct Metrics {
     verified: Family<VerifiedLabels, Counter>,
     upstream: Family<UpstreamLabels, Counter>,
     upstream_bytes: Counter,
+    upstream_seconds: Histogram,
     /// Fills under way.
     pub flights: Gauge,
     /// Requests that joined another's fill.
@@ -114,6 +116,13 @@ impl Metrics {
             Unit::Bytes,
             upstream_bytes.clone(),
         );
+        let upstream_seconds = Histogram::new(BUCKETS);
+        registry.register_with_unit(
+            "upstream_duration",
+            "Time from a question to an upstream to its end, retries included",
+            Unit::Seconds,
+            upstream_seconds.clone(),
+        );
         let flights = Gauge::default();
         registry.register("fills", "Fills under way", flights.clone());
         let flights_joined = Counter::default();
@@ -149,6 +158,7 @@ impl Metrics {
             verified,
             upstream,
             upstream_bytes,
+            upstream_seconds,
             flights,
             flights_joined,
             refused,
@@ -201,15 +211,44 @@ impl Metrics {
         };
         self.verified.get_or_create(&VerifiedLabels { by }).inc();
     }
+}
 
-    /// Counts one request to an upstream (its name holds no credentials and no module path).
-    pub fn upstream(&self, upstream: &str, outcome: &'static str, received_bytes: u64) {
+impl UpstreamObserver for Metrics {
+    fn finished(
+        &self,
+        upstream: &SourceName,
+        outcome: Result<(), SourceErrorKind>,
+        bytes: u64,
+        elapsed: Duration,
+    ) {
+        let outcome = outcome.map_or_else(outcome_label, |()| "ok");
         let labels = UpstreamLabels {
-            upstream: upstream.to_owned(),
+            upstream: upstream.to_string(),
             outcome,
         };
         self.upstream.get_or_create(&labels).inc();
-        self.upstream_bytes.inc_by(received_bytes);
+        self.upstream_seconds.observe(elapsed.as_secs_f64());
+        self.upstream_bytes.inc_by(bytes);
+    }
+}
+
+fn outcome_label(kind: SourceErrorKind) -> &'static str {
+    match kind {
+        SourceErrorKind::NotExist | SourceErrorKind::Gone => "absent",
+        SourceErrorKind::Refused => "refused",
+        SourceErrorKind::Busy => "busy",
+        SourceErrorKind::Unreachable => "unreachable",
+        SourceErrorKind::Tls => "tls",
+        SourceErrorKind::TimedOut => "timed-out",
+        SourceErrorKind::BadAnswer => "bad-answer",
+        SourceErrorKind::TooLarge => "too-large",
+        SourceErrorKind::Rejected => "rejected",
+        SourceErrorKind::Sink
+        | SourceErrorKind::Off
+        | SourceErrorKind::PrivateUnserved
+        | SourceErrorKind::ForbiddenAddress
+        | SourceErrorKind::Loop
+        | SourceErrorKind::Internal => "failed",
     }
 }
 

@@ -11,6 +11,7 @@ mod files;
 mod operations;
 pub mod read_ahead;
 mod respond;
+mod stalled_writes;
 mod sumdb;
 mod tls;
 
@@ -38,19 +39,21 @@ use crate::fill::{FillParts, Fills};
 use crate::gate::Gate;
 use crate::observe::{AccessLog, Metrics};
 use crate::policy::Policy;
+use stalled_writes::StalledWrites;
 use tls::CurrentCertificate;
 pub use tls::{TlsError, TlsFiles};
 
 /// Open connections at most; more wait in the kernel's queue.
 const CONNECTIONS: usize = 16 * 1024;
-/// How long a client may take to send a request's head, and to shake hands.
-const HEAD_DEADLINE: Duration = Duration::from_secs(30);
+/// How long a client may take to send a request's head, to shake hands, and to stay idle between
+/// requests.
+const HEAD_DEADLINE: Duration = Duration::from_secs(75);
+/// How long a client may take not one byte of its answer.
+const WRITE_PATIENCE: Duration = Duration::from_secs(120);
 /// What a request's head may weigh. The longest legal module path is far below.
-const HEAD_BYTES: usize = 64 << 10;
+const HEAD_BYTES: usize = 128 << 10;
 /// HTTP/2 streams on one connection; the go command opens some dozens.
 const STREAMS: u32 = 256;
-/// HTTP/2 windows: large enough that a zip does not wait for the client's updates on a fast network.
-const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 /// How long requests under way may take after the server was told to stop.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(60);
 /// Pause after the system refused another connection (out of descriptors).
@@ -89,8 +92,9 @@ pub struct ServeOptions {
     pub fresh: Duration,
     /// How long proven absence is remembered, at most.
     pub negative: Duration,
-    /// This server's name in `Via` headers: a request that carries it has been here before.
-    pub via: String,
+    /// The token that tells this server from others in `Via` headers ([`source::via_name`]): a
+    /// request that carries it has been here before.
+    pub instance: String,
     /// The certificate; `None` for plain HTTP.
     pub tls: Option<TlsFiles>,
 }
@@ -242,18 +246,17 @@ async fn connection(
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_DEADLINE)
-        .max_buf_size(HEAD_BYTES.max(8 << 10) + (16 << 10))
+        .max_buf_size(HEAD_BYTES)
         .pipeline_flush(true);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .max_header_list_size(u32::try_from(HEAD_BYTES).unwrap_or(u32::MAX))
         .keep_alive_interval(Some(Duration::from_secs(60)));
     let served = match acceptor {
         None => {
-            let io = TokioIo::new(stream);
+            let io = TokioIo::new(StalledWrites::new(stream, WRITE_PATIENCE));
             watcher
                 .watch(builder.serve_connection(io, service).into_owned())
                 .await
@@ -261,7 +264,7 @@ async fn connection(
         Some(acceptor) => {
             match tokio::time::timeout(HEAD_DEADLINE, acceptor.accept(stream)).await {
                 Ok(Ok(stream)) => {
-                    let io = TokioIo::new(stream);
+                    let io = TokioIo::new(StalledWrites::new(stream, WRITE_PATIENCE));
                     watcher
                         .watch(builder.serve_connection(io, service).into_owned())
                         .await

@@ -63,7 +63,7 @@ async fn route(
     if head.method != Method::GET && head.method != Method::HEAD {
         return Ok(method_not_allowed());
     }
-    if has_been_here(&head.headers, &room.options.via) {
+    if has_been_here(&head.headers, &room.options.instance) {
         return Err(Failure::Loop);
     }
     let path = head.uri.path();
@@ -118,13 +118,12 @@ fn fetch_allowed<'path>(path: &'path str, headers: &HeaderMap) -> (Cow<'path, st
 }
 
 /// True if a `Via` header names this very server (RFC 9110, section 7.6.3).
-fn has_been_here(headers: &HeaderMap, via: &str) -> bool {
-    headers
+fn has_been_here(headers: &HeaderMap, instance: &str) -> bool {
+    let via = headers
         .get_all(header::VIA)
         .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|hop| hop.split_whitespace().nth(1) == Some(via))
+        .filter_map(|value| value.to_str().ok());
+    headers.contains_key(header::VIA) && source::has_passed_through(instance, via)
 }
 
 fn failed(room: &Room, failure: &Failure) -> Reply {

@@ -1,0 +1,208 @@
+//! `cargo xtask bench`: figures, as ratios in one run against nginx serving the same folder.
+//!
+//! Three parts: cached files under load, the download of a real graph, and what a start costs. A person
+//! reads `bench/RESULTS.md`, where each run adds a section; every single measurement is in `bench/results/`.
+//! CPU is what the kernel counts for the server's processes, so it holds on a busy machine too;
+//! requests per second do not.
+
+mod corpus;
+mod files;
+mod graph;
+mod load;
+mod nginx;
+mod start;
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde::Serialize;
+
+use crate::larder::{self, Larder};
+use crate::process::output;
+use crate::{Outcome, repository};
+
+/// Everything, appended to the results.
+///
+/// # Errors
+/// A server that does not start, an answer that is wrong, or what is missing on this machine.
+pub(crate) fn run_all() -> Outcome {
+    nginx::install()?;
+    let binary = larder::build()?;
+    let work = Work::fresh()?;
+    let machine = Machine::of_this_run()?;
+    let files = files::measure(&binary, &work.disk)?;
+    let start = start::measure(&binary, &work.disk)?;
+    let graph = graph::measure(&binary, &work)?;
+
+    let mut section = machine.heading();
+    section.push_str(&files::report(&files));
+    section.push_str(&start.report());
+    section.push_str(&graph.report());
+    println!("\n{section}");
+
+    let raw =
+        serde_json::json!({ "machine": machine, "files": files, "start": start, "graph": graph });
+    let name = format!("{}-{}.json", machine.date, machine.commit);
+    let folder = repository::root().join("bench");
+    fs_err::write(
+        folder.join("results").join(&name),
+        format!("{}\n", serde_json::to_string_pretty(&raw)?),
+    )?;
+    let results = folder.join("RESULTS.md");
+    let mut text = fs_err::read_to_string(&results)?;
+    write!(text, "\n{section}\nRaw: [{name}](results/{name})\n")?;
+    fs_err::write(&results, text)?;
+    println!("appended to {}", results.display());
+    Ok(())
+}
+
+/// One part only, printed and not kept.
+///
+/// # Errors
+/// As [`run_all`], and a part that there is not.
+pub(crate) fn run_part(part: &str) -> Outcome {
+    let work = Work::fresh()?;
+    let report = match part {
+        "nginx" => {
+            nginx::install()?;
+            files::report(&files::measure_nginx_alone(&work.disk)?)
+        }
+        "files" => {
+            nginx::install()?;
+            files::report(&files::measure(&larder::build()?, &work.disk)?)
+        }
+        "start" => start::measure(&larder::build()?, &work.disk)?.report(),
+        "graph" => {
+            nginx::install()?;
+            graph::measure(&larder::build()?, &work)?.report()
+        }
+        other => return Err(format!("no part `{other}`: nginx, files, start, graph").into()),
+    };
+    println!("\n{report}");
+    Ok(())
+}
+
+/// Two folders of one's own, emptied: one below the target folder, one in memory.
+struct Work {
+    disk: PathBuf,
+    memory: PathBuf,
+}
+
+impl Work {
+    fn fresh() -> Outcome<Self> {
+        let disk = repository::target_folder()?.join("bench");
+        let memory = Path::new("/dev/shm").join(format!("larder-bench-{}", std::process::id()));
+        if disk.exists() {
+            fs_err::remove_dir_all(&disk)?;
+        }
+        fs_err::create_dir_all(&disk)?;
+        fs_err::create_dir_all(&memory)?;
+        Ok(Self { disk, memory })
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        // Memory is given back in any case; nobody could be told that it failed.
+        let _ = fs_err::remove_dir_all(&self.memory);
+    }
+}
+
+/// Where and of what a run was made.
+#[derive(Serialize)]
+struct Machine {
+    date: String,
+    commit: String,
+    processor: String,
+    cores: usize,
+    memory_gib: u64,
+    kernel: String,
+    rust: String,
+    go: String,
+}
+
+impl Machine {
+    fn of_this_run() -> Outcome<Self> {
+        let said = |program: &str, arguments: &[&str]| -> Outcome<String> {
+            let text = output(
+                Command::new(program)
+                    .args(arguments)
+                    .current_dir(repository::root()),
+            )?;
+            Ok(text.trim().to_owned())
+        };
+        let field = |file: &str, name: &str| -> Outcome<String> {
+            let text = fs_err::read_to_string(file)?;
+            let line = text
+                .lines()
+                .find_map(|line| line.strip_prefix(name))
+                .unwrap_or_default();
+            Ok(line.trim_start_matches([' ', '\t', ':']).to_owned())
+        };
+        let mut commit = said("git", &["rev-parse", "--short=10", "HEAD"])?;
+        if !said("git", &["status", "--porcelain", "--untracked-files=no"])?.is_empty() {
+            commit.push_str("-changed");
+        }
+        let memory_kib = field("/proc/meminfo", "MemTotal")?;
+        let memory_kib: u64 = memory_kib.trim_end_matches(" kB").parse()?;
+        Ok(Self {
+            date: said("date", &["-u", "+%Y-%m-%d"])?,
+            commit,
+            processor: field("/proc/cpuinfo", "model name")?,
+            cores: std::thread::available_parallelism()?.get(),
+            memory_gib: memory_kib.div_ceil(1 << 20),
+            kernel: said("uname", &["-sr"])?,
+            rust: said("rustc", &["--version"])?,
+            go: said("go", &["env", "GOVERSION"])?,
+        })
+    }
+
+    fn heading(&self) -> String {
+        format!(
+            "## {}, commit {}\n\n{}, {} cores, {} GiB, {}; {}, {}.\n",
+            self.date,
+            self.commit,
+            self.processor,
+            self.cores,
+            self.memory_gib,
+            self.kernel,
+            self.rust,
+            self.go
+        )
+    }
+}
+
+/// A Larder that sees nothing of this machine's go environment.
+fn start_larder(binary: &Path, arguments: &[&str], cache: &Path, log: &Path) -> Outcome<Larder> {
+    let arguments: Vec<String> = arguments
+        .iter()
+        .map(|argument| (*argument).to_owned())
+        .chain(["--cache-dir".to_owned(), cache.display().to_string()])
+        .collect();
+    let mut environment: Vec<(&str, &str)> =
+        larder::GO_SETTINGS.iter().map(|name| (*name, "")).collect();
+    environment.push(("GOENV", "off"));
+    Larder::start(binary, &arguments, &environment, log)
+}
+
+/// The middle value; of an even number the lower one of the two in the middle. 0 of nothing.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values
+        .get(values.len().saturating_sub(1) / 2)
+        .copied()
+        .unwrap_or(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::median;
+
+    #[test]
+    fn the_median_is_the_middle_value() {
+        assert_eq!(median(vec![3.0, 1.0, 2.0]).to_string(), "2");
+        assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]).to_string(), "2");
+        assert_eq!(median(vec![]).to_string(), "0");
+    }
+}
