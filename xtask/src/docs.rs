@@ -7,11 +7,20 @@ use std::process::Command;
 
 use crate::{Outcome, process, repository};
 
+/// The pages of `docs/reference`, each what `larder __reference NAME` prints.
+const REFERENCES: &[&str] = &["settings.md", "larder.toml", "cli.md"];
+
 /// Writes every generated reference.
 ///
 /// # Errors
-/// A generator that fails, or a file that cannot be written.
+/// A page that Larder does not print, or a file that cannot be written.
 pub(crate) fn write() -> Outcome {
+    let folder = repository::root().join("docs/reference");
+    fs_err::create_dir_all(&folder)?;
+    for name in REFERENCES {
+        fs_err::write(folder.join(name), generated(name)?)?;
+        println!("wrote docs/reference/{name}");
+    }
     Ok(())
 }
 
@@ -19,13 +28,45 @@ pub(crate) fn write() -> Outcome {
 /// Everything that is out of date, broken or not to be written, each on a line with its place.
 pub(crate) fn check() -> Outcome {
     let files = repository::files()?;
-    let mut wrong = links::broken(&files)?;
+    let mut wrong = out_of_date()?;
+    wrong.extend(links::broken(&files)?);
     wrong.extend(forbidden_words(&files)?);
     if wrong.is_empty() {
         Ok(())
     } else {
         Err(wrong.join("\n").into())
     }
+}
+
+fn generated(name: &str) -> Outcome<String> {
+    process::output(
+        process::cargo()
+            .args([
+                "run",
+                "--quiet",
+                "--package",
+                "larder",
+                "--",
+                "__reference",
+                name,
+            ])
+            .current_dir(repository::root()),
+    )
+}
+
+/// Pages that differ from what would be written now.
+fn out_of_date() -> Outcome<Vec<String>> {
+    let mut old = Vec::new();
+    for name in REFERENCES {
+        let file = repository::root().join("docs/reference").join(name);
+        let present = fs_err::read_to_string(file).unwrap_or_default();
+        if present != generated(name)? {
+            old.push(format!(
+                "docs/reference/{name} is out of date: `cargo xtask docs` writes it"
+            ));
+        }
+    }
+    Ok(old)
 }
 
 /// Places that name the public module mirror or a path of this machine.
