@@ -85,7 +85,7 @@ impl Server {
 }
 
 /// The arguments of a Larder that writes no line for a request.
-const QUIET: &[&str] = &["--access-log", "false"];
+const QUIET: &[&str] = &["--access-log", "off"];
 
 const NGINX: &str = "nginx";
 const NGINX_LOGGED: &str = "nginx, access log";
