@@ -21,6 +21,7 @@ mod patterns;
 mod properties;
 mod proxy_list;
 mod pseudo;
+mod quote;
 mod request;
 pub mod semver;
 pub mod sumdb;

@@ -1,7 +1,8 @@
-//! What Go knows of Unicode that Rust's standard library tells otherwise: letters and simple folding.
+//! What Go knows of Unicode that Rust's standard library tells otherwise: letters, printable runes
+//! and simple folding.
 //!
-//! File-name rules and case collisions must judge as the go command does, so both tables are recorded
-//! from it (`fixtures/unicode`). Nothing here decides what is allowed; `zip` does.
+//! File names, case collisions and quoting must come out as the go command has them, so the tables are recorded
+//! from it (`fixtures/unicode`). Nothing here decides what is allowed; `zip` and `modfile` do.
 mod tables;
 
 use std::borrow::Cow;
@@ -11,8 +12,20 @@ pub(crate) fn is_letter(rune: char) -> bool {
     if rune.is_ascii() {
         return rune.is_ascii_alphabetic();
     }
+    is_in(tables::LETTERS, rune)
+}
+
+/// Go's `unicode.IsPrint`: letters, marks, numbers, punctuation, symbols, and the ASCII space.
+pub(crate) fn is_printable(rune: char) -> bool {
+    if rune.is_ascii() {
+        return rune == ' ' || rune.is_ascii_graphic();
+    }
+    is_in(tables::PRINTABLE, rune)
+}
+
+fn is_in(runs: &[(u32, u32)], rune: char) -> bool {
     let code = u32::from(rune);
-    run_at(tables::LETTERS, code, |&(first, _)| first).is_some_and(|&(_, last)| code <= last)
+    run_at(runs, code, |&(first, _)| first).is_some_and(|&(_, last)| code <= last)
 }
 
 /// A form that is equal for two texts exactly when they differ by case only (Go's `strings.EqualFold`).
@@ -66,6 +79,22 @@ mod tests {
         check('²', false);
         check('€', false);
         check('\u{10FFFF}', false);
+    }
+
+    #[test]
+    fn printable_runes_are_those_of_go() {
+        let check = |rune, expected| assert_eq!(is_printable(rune), expected, "{rune:?}");
+        check(' ', true);
+        check('~', true);
+        check('\t', false);
+        check('\u{7f}', false);
+        check('\u{a0}', false); // a space that is not ASCII
+        check('\u{ad}', false); // soft hyphen
+        check('\u{200b}', false);
+        check('\u{301}', true); // a combining mark
+        check('\u{fffd}', true);
+        check('€', true);
+        check('\u{e000}', false); // private use
     }
 
     #[test]

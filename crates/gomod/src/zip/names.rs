@@ -3,7 +3,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use crate::unicode;
+use crate::quote::{quote, quote_rune};
+use crate::{path, unicode};
 
 /// The longest name that is looked at, in bytes. Ours, not Go's: a longer one cannot be unpacked by
 /// the systems that the go command runs on, and the bound keeps hostile archives cheap to refuse.
@@ -31,43 +32,15 @@ pub(super) fn check_file_path(name: &str) -> Result<(), String> {
 
 /// One element of a file name.
 fn check_file_element(element: &str) -> Result<(), String> {
-    if element.is_empty() {
-        return Err("empty path element".into());
-    }
-    if element.bytes().all(|byte| byte == b'.') {
-        return Err(format!("invalid path element {element:?}"));
-    }
-    if element.ends_with('.') {
-        return Err("trailing dot in path element".into());
-    }
+    path::check_dots(element)?;
     if let Some(rune) = element.chars().find(|&rune| !is_file_name_rune(rune)) {
-        return Err(format!("invalid char {rune:?}"));
+        return Err(format!("invalid char {}", quote_rune(rune)));
     }
-    let short = element.split('.').next().unwrap_or_default();
-    if is_reserved_on_windows(short) {
-        return Err(format!(
-            "{short:?} disallowed as path element component on Windows"
-        ));
-    }
-    Ok(())
+    path::check_reserved_on_windows(element)
 }
 
 fn is_file_name_rune(rune: char) -> bool {
     rune.is_ascii_digit() || "!#$%&()+,-.=@[]^_{}~ ".contains(rune) || unicode::is_letter(rune)
-}
-
-fn is_reserved_on_windows(short: &str) -> bool {
-    let numbered = |name: &str| {
-        short
-            .get(..3)
-            .is_some_and(|start| start.eq_ignore_ascii_case(name))
-            && matches!(short.as_bytes().get(3..), Some([b'1'..=b'9']))
-    };
-    ["con", "prn", "aux", "nul"]
-        .iter()
-        .any(|name| short.eq_ignore_ascii_case(name))
-        || numbered("com")
-        || numbered("lpt")
 }
 
 /// Go's `path.Clean(name) == name` for a name that is not empty.
@@ -155,12 +128,17 @@ impl<'a> Collisions<'a> {
                         let start = name.get(..end - element.len()).unwrap_or_default();
                         let first = format!("{start}{}", other.element);
                         verdict = Err(format!(
-                            "case-insensitive file name collision: {first:?} and {path:?}"
+                            "case-insensitive file name collision: {} and {}",
+                            quote(&first),
+                            quote(path)
                         ));
                     } else if other.kind != kind {
-                        verdict = Err(format!("entry {path:?} is both a file and a directory"));
+                        verdict = Err(format!(
+                            "entry {} is both a file and a directory",
+                            quote(path)
+                        ));
                     } else if kind == NameKind::File {
-                        verdict = Err(format!("multiple entries for file {path:?}"));
+                        verdict = Err(format!("multiple entries for file {}", quote(path)));
                     }
                 }
             }
