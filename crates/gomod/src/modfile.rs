@@ -3,7 +3,7 @@
 //! Three readers, as in Go: [`ModFile::parse`] strictly for a file that somebody is working on, in lax mode
 //! for the file of a dependency, and [`module_path`] where only the name is wanted and the rest may be
 //! broken. Nothing here edits or formats a file, except for [`synthesise`], which makes the one that a module without
-//! go.mod is given. Versions are made canonical and never resolved: a branch name in a `require` is an error, as
+//! go.mod is given. Required and replaced versions are made canonical and never resolved: a branch name in a `require` is an error, as
 //! it is for every go.mod file that has been published.
 mod directive;
 mod syntax;
@@ -175,10 +175,10 @@ pub enum Replacement {
 /// `retract VERSION` or `retract [LOW, HIGH]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Retract {
-    /// The lowest version that is retracted.
-    pub low: Version,
+    /// The lowest version that is retracted, as written: Go checks it only in the main module.
+    pub low: String,
     /// The highest; the same for a single version.
-    pub high: Version,
+    pub high: String,
     /// The directive's comment; may be empty.
     pub rationale: String,
     /// Where the directive begins.
@@ -233,8 +233,8 @@ impl ModFile {
     /// `modload.CheckRetractions` does.
     pub fn retracts(&self, version: &Version) -> Option<&str> {
         let is_within = |retract: &&Retract| {
-            semver::compare(retract.low.as_str(), version.as_str()).is_le()
-                && semver::compare(version.as_str(), retract.high.as_str()).is_le()
+            semver::compare(&retract.low, version.as_str()).is_le()
+                && semver::compare(version.as_str(), &retract.high).is_le()
         };
         let mut rationales = self
             .retract

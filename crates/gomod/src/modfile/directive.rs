@@ -269,15 +269,18 @@ fn bare_string(word: &str) -> Result<String, &'static str> {
     Ok(word.into())
 }
 
-/// A version, made canonical.
-fn canonical(verb: &str, module_path: &str, word: &str) -> Result<Version, String> {
+fn bad_version(verb: &str, module_path: &str, word: &str, reason: &str) -> String {
     let place = if module_path.is_empty() {
         verb.to_owned()
     } else {
         format!("{verb} {module_path}")
     };
-    let fault =
-        |text: &str, reason: &str| format!("{place}: version {} invalid: {reason}", quote(text));
+    format!("{place}: version {} invalid: {reason}", quote(word))
+}
+
+/// A version, made canonical.
+fn canonical(verb: &str, module_path: &str, word: &str) -> Result<Version, String> {
+    let fault = |text: &str, reason: &str| bad_version(verb, module_path, text, reason);
     let text = bare_string(word).map_err(|reason| fault(word, reason))?;
     let mut canonical = semver::canonical(&text);
     if semver::build(&text) == "+incompatible" {
@@ -324,7 +327,7 @@ fn replace(arguments: &[&str]) -> Result<(String, Option<Version>, Replacement),
         _ => return Err(BAD_REPLACE.into()),
     };
     let path = string(path)?;
-    path_major(&path)?;
+    path_major(&path).map_err(|reason| format!("{verb} {path}: {reason}"))?;
     let version = match version {
         Some(word) => {
             let version = canonical(verb, &path, word)?;
@@ -378,8 +381,9 @@ fn is_directory_path(text: &str) -> bool {
 }
 
 /// `v1.2.3` or `[v1.2.3, v1.3.0]`, and what follows it.
-fn interval<'a, 't>(words: &'a [&'t str]) -> Result<(Version, Version, &'a [&'t str]), String> {
-    let version = |word| canonical("retract", "", word);
+fn interval<'a, 't>(words: &'a [&'t str]) -> Result<(String, String, &'a [&'t str]), String> {
+    let version =
+        |word: &str| bare_string(word).map_err(|reason| bad_version("retract", "", word, reason));
     let expected = |what: &str| Err(format!("expected {what}"));
     let (first, rest) = match words.split_first() {
         None | Some((&"(", _)) => return expected("'[' or version"),
