@@ -35,7 +35,7 @@ impl FileSource {
             .map_err(|()| format!("`{url}` names no folder of this machine"))?;
         Ok(Self {
             root,
-            name: url.to_string().into(),
+            name: url.to_string().trim_end_matches('/').into(),
         })
     }
 
@@ -58,7 +58,7 @@ impl FileSource {
     fn failure(&self, kind: SourceErrorKind, below: &str, text: String) -> SourceError {
         let mut error = SourceError::new(kind, text);
         error.0.source = Some(self.name.clone());
-        error.0.url = Some(format!("{}/{below}", self.name.trim_end_matches('/')));
+        error.0.url = Some(format!("{}/{below}", self.name));
         error.0.attempts = 1;
         error
     }
@@ -175,7 +175,7 @@ impl FileSource {
     fn sink_failure(&self, refusal: crate::SinkError, below: &str) -> SourceError {
         let mut error = refused_by_sink(refusal);
         error.0.source = Some(self.name.clone());
-        error.0.url = Some(format!("{}/{below}", self.name.trim_end_matches('/')));
+        error.0.url = Some(format!("{}/{below}", self.name));
         error.0.attempts = 1;
         error
     }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
-use url::Url;
+use url::{Origin, Url};
 
 use crate::address::{AddressGuard, ForbiddenAddress, GuardedResolver};
 use crate::http_proxy::HttpProxies;
@@ -29,8 +29,9 @@ pub(crate) struct HttpClient {
     guard: Arc<AddressGuard>,
     http_proxies: HttpProxies,
     netrc: Arc<Netrc>,
-    /// The base URL that may hold a password; it is sent to that origin only.
-    base: Url,
+    /// The one origin that gets the password of the settings or of the base URL.
+    origin: Origin,
+    own_authorization: Option<HeaderValue>,
     via: HeaderValue,
     pace: Pace,
     first_byte_timeout: Duration,
@@ -101,7 +102,8 @@ impl HttpClient {
             guard,
             http_proxies: options.http_proxies.clone(),
             netrc: options.netrc.clone(),
-            base: base.clone(),
+            origin: base.origin(),
+            own_authorization: own_authorization(base, options),
             via: HeaderValue::from_str(&via_value(&options.instance))
                 .map_err(|_| ClientError::Instance)?,
             pace: Pace::new(
@@ -174,23 +176,13 @@ impl HttpClient {
         })
     }
 
-    /// The password for a URL: the base's own for its origin, else that of `.netrc` for the host.
+    /// The password for a URL: our own for the base's origin, else that of `.netrc` for the host.
     fn authorization(&self, url: &Url) -> Option<HeaderValue> {
-        let has_own = !self.base.username().is_empty() || self.base.password().is_some();
-        let (login, password) = if has_own && self.base.origin() == url.origin() {
-            (
-                percent_decoded(self.base.username()),
-                percent_decoded(self.base.password().unwrap_or_default()),
-            )
-        } else {
-            let (login, password) = self.netrc.credentials(url)?;
-            (login.as_bytes().to_vec(), password.as_bytes().to_vec())
-        };
-        let pair = [login.as_slice(), b":", password.as_slice()].concat();
-        let encoded = base64::engine::general_purpose::STANDARD.encode(pair);
-        let mut value = HeaderValue::from_str(&format!("Basic {encoded}")).ok()?;
-        value.set_sensitive(true);
-        Some(value)
+        if self.own_authorization.is_some() && self.origin == url.origin() {
+            return self.own_authorization.clone();
+        }
+        let (login, password) = self.netrc.credentials(url)?;
+        basic(login.as_bytes(), password.as_bytes())
     }
 
     fn explain(&self, error: &reqwest::Error, url: &Url, elapsed: Duration) -> RequestFailure {
@@ -416,6 +408,31 @@ fn without_credentials(mut url: Url) -> Url {
     let _ = url.set_username("");
     let _ = url.set_password(None);
     url
+}
+
+/// The password of the settings, else that of the base URL.
+fn own_authorization(base: &Url, options: &UpstreamOptions) -> Option<HeaderValue> {
+    if let Some(credentials) = &options.credentials {
+        return basic(
+            credentials.login.as_bytes(),
+            credentials.password.as_bytes(),
+        );
+    }
+    if base.username().is_empty() && base.password().is_none() {
+        return None;
+    }
+    basic(
+        &percent_decoded(base.username()),
+        &percent_decoded(base.password().unwrap_or_default()),
+    )
+}
+
+fn basic(login: &[u8], password: &[u8]) -> Option<HeaderValue> {
+    let pair = [login, b":", password].concat();
+    let encoded = base64::engine::general_purpose::STANDARD.encode(pair);
+    let mut value = HeaderValue::from_str(&format!("Basic {encoded}")).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 fn percent_decoded(text: &str) -> Vec<u8> {

@@ -22,6 +22,11 @@ mod tls;
 mod upstream;
 mod via;
 
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod raw_server;
+
 pub use address::{AddressGuard, ForbiddenAddress, is_public};
 pub use breaker::{Admission, Breaker};
 pub use build::{BuildError, Sources, build, is_this_server};
@@ -32,7 +37,7 @@ pub use http_client::ClientError;
 pub use http_proxy::HttpProxies;
 pub use netrc::Netrc;
 pub use observer::{NoObserver, UpstreamObserver};
-pub use options::UpstreamOptions;
+pub use options::{Credentials, UpstreamOptions};
 pub use tls::{CaFileError, TlsRoots, TlsSettings};
 pub use upstream::Upstream;
 pub use via::{has_passed_through, via_name, via_value};

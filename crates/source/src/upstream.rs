@@ -42,7 +42,7 @@ impl Upstream {
         options: UpstreamOptions,
     ) -> Result<Self, ClientError> {
         Ok(Self {
-            name: base.to_string().into(),
+            name: base.to_string().trim_end_matches('/').into(),
             base: base.expose().clone(),
             client: HttpClient::new(base.expose(), guard, &options)?,
             breaker: Arc::new(Breaker::new(options.breaker_outages, options.breaker_rest)),
@@ -87,7 +87,7 @@ impl Upstream {
         outcome.map(|()| transfer.attempts).map_err(|mut error| {
             let failure = &mut error.0;
             failure.source = Some(self.name.clone());
-            failure.url = Some(format!("{}/{path}", self.name.trim_end_matches('/')));
+            failure.url = Some(format!("{}/{path}", self.name));
             failure.attempts = transfer.attempts;
             failure.elapsed = asked.elapsed();
             error
@@ -96,8 +96,12 @@ impl Upstream {
 
     fn url_of(&self, path: &str) -> Url {
         let mut url = self.base.clone();
-        let below = format!("{}/{path}", self.base.path().trim_end_matches('/'));
-        url.set_path(&below);
+        // `set_path` escapes what a path cannot hold, but takes a per cent sign for an escape.
+        let below = path.replace('%', "%25");
+        url.set_path(&format!(
+            "{}/{below}",
+            self.base.path().trim_end_matches('/')
+        ));
         url
     }
 
@@ -268,7 +272,7 @@ impl Upstream {
     /// Adds to a judgement on an answer where the answer came from.
     fn blame(&self, mut error: SourceError, path: &str) -> SourceError {
         error.0.source = Some(self.name.clone());
-        error.0.url = Some(format!("{}/{path}", self.name.trim_end_matches('/')));
+        error.0.url = Some(format!("{}/{path}", self.name));
         error
     }
 }
@@ -594,3 +598,6 @@ fn final_failure(error: SourceError) -> RequestFailure {
         may_heal: false,
     }
 }
+
+#[cfg(test)]
+mod tests;
