@@ -48,28 +48,37 @@ pub use version::{FileKind, ModuleVersion, Revision, Version};
 pub struct ParseError {
     /// What the text was meant to be: `module path`, `version`, `go.mod line`…
     pub what: &'static str,
-    /// The text, cut to at most 200 bytes.
+    /// The text, control characters escaped, cut to at most 200 bytes.
     pub text: String,
-    /// The rule that it breaks, in Go's words where Go has some.
+    /// The rule that it breaks, in Go's words where Go has some; at most 500 bytes.
     pub reason: String,
 }
 
 impl ParseError {
     /// An error about `text`, which was meant to be a `what`.
     pub fn new(what: &'static str, text: &str, reason: impl Into<String>) -> Self {
-        let mut end = text.len().min(200);
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        let text = text
-            .get(..end)
-            .unwrap_or_default()
-            .escape_debug()
-            .to_string();
+        let mut reason = reason.into();
+        reason.truncate(reason.floor_char_boundary(MAX_REASON_BYTES));
         Self {
             what,
-            text,
-            reason: reason.into(),
+            text: printable(text),
+            reason,
         }
     }
+}
+
+const MAX_TEXT_BYTES: usize = 200;
+const MAX_REASON_BYTES: usize = 500;
+
+/// The start of `text` with everything escaped that could play tricks in a log or on a terminal.
+fn printable(text: &str) -> String {
+    let mut printable = String::new();
+    for c in text.chars() {
+        let escaped = c.escape_debug();
+        if printable.len() + escaped.clone().map(char::len_utf8).sum::<usize>() > MAX_TEXT_BYTES {
+            break;
+        }
+        printable.extend(escaped);
+    }
+    printable
 }

@@ -36,7 +36,10 @@ impl ModulePath {
     pub fn parents(&self) -> impl Iterator<Item = Self> {
         self.0
             .rmatch_indices('/')
-            .filter_map(|(slash, _)| Self::parse(self.0.get(..slash)?).ok())
+            .filter_map(|(slash, _)| self.0.get(..slash))
+            // All other rules are about single elements, and hold for the whole path already.
+            .filter(|prefix| split_path_version(prefix).is_some())
+            .map(|prefix| Self::from_checked(prefix.into()))
     }
 
     /// Wraps a path that is known to be valid.
@@ -65,12 +68,11 @@ pub(crate) fn check_module_path(text: &str) -> Result<(), String> {
     if !host.contains('.') {
         return Err("missing dot in first path element".into());
     }
-    if let Some(bad) = host
-        .chars()
-        .find(|&c| !matches!(c, 'a'..='z' | '0'..='9' | '-' | '.'))
-    {
-        return Err(format!("invalid char {bad:?} in first path element"));
-    }
+    check_bytes(
+        host,
+        |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.'),
+    )
+    .map_err(|reason| format!("{reason} in first path element"))?;
     if split_path_version(text).is_none() {
         return Err("invalid version".into());
     }
@@ -149,14 +151,11 @@ pub(crate) fn check_element(element: &str, kind: PathKind) -> Result<(), String>
     if kind == PathKind::Module && element.starts_with('.') {
         return Err("leading dot in path element".into());
     }
-    let is_allowed = |c: char| {
-        c.is_ascii_alphanumeric()
-            || matches!(c, '-' | '.' | '_' | '~')
-            || kind == PathKind::Import && c == '+'
-    };
-    if let Some(bad) = element.chars().find(|&c| !is_allowed(c)) {
-        return Err(format!("invalid char {bad:?}"));
-    }
+    check_bytes(element, |byte| {
+        byte.is_ascii_alphanumeric()
+            || matches!(byte, b'-' | b'.' | b'_' | b'~')
+            || kind == PathKind::Import && byte == b'+'
+    })?;
     check_reserved_on_windows(element)?;
     // Windows gives long names short aliases that look like this.
     if let Some((_, digits)) = before_first_dot(element).rsplit_once('~')
@@ -174,12 +173,24 @@ pub(crate) fn check_dots(element: &str) -> Result<(), String> {
         return Err("empty path element".into());
     }
     if element.bytes().all(|byte| byte == b'.') {
-        return Err(format!("invalid path element {element:?}"));
+        return Err("path element of dots only".into());
     }
     if element.ends_with('.') {
         return Err("trailing dot in path element".into());
     }
     Ok(())
+}
+
+/// Refuses text with anything but certain ASCII characters.
+pub(crate) fn check_bytes(text: &str, is_allowed: impl Fn(u8) -> bool) -> Result<(), String> {
+    // Every request comes through here: first a quick look at bytes, then which character it was.
+    if text.bytes().all(&is_allowed) {
+        return Ok(());
+    }
+    let bad = text
+        .chars()
+        .find(|&c| !u8::try_from(c).is_ok_and(|byte| byte.is_ascii() && is_allowed(byte)));
+    Err(format!("invalid char {:?}", bad.unwrap_or_default()))
 }
 
 /// Refuses the device names of Windows, whatever their case and extension (rule 2).

@@ -76,7 +76,8 @@ impl Request {
             .ok_or_else(|| fail("unknown extension, want info, mod or zip"))?;
         let revision = escape::unescape_revision(stem)?;
         if is_canonical(&revision) {
-            match ModuleVersion::new(path.clone(), Version::parse(&revision)?) {
+            let version = Version::from_checked(revision.as_ref().into());
+            match ModuleVersion::new(path.clone(), version) {
                 Ok(module) => return Ok(Self::File(module, kind)),
                 Err(error) if kind != FileKind::Info => return Err(error),
                 Err(_) => {}
@@ -102,6 +103,9 @@ impl Request {
 }
 
 const WHAT: &str = "request";
+
+/// The longest name of a checksum database, in elements; keeps the search for its end cheap.
+const MAX_NAME_ELEMENTS: usize = 16;
 
 /// Decodes percent-escapes once. Most targets have none and are borrowed.
 fn decode(target: &str) -> Result<Cow<'_, str>, &'static str> {
@@ -162,7 +166,7 @@ fn parse_path(escaped: &str) -> Result<ModulePath, ParseError> {
 /// first keyword with a well-formed rest decides.
 fn parse_sumdb(path: &str) -> Result<Request, ParseError> {
     let mut first_error = None;
-    for (slash, _) in path.match_indices('/') {
+    for (slash, _) in path.match_indices('/').take(MAX_NAME_ELEMENTS) {
         let Some((name, rest)) = path.split_at_checked(slash) else {
             continue;
         };
@@ -213,7 +217,11 @@ fn parse_lookup(module: &str) -> Result<ModuleVersion, ParseError> {
 fn check_database_name(name: &str) -> Result<(), ParseError> {
     let (host, rest) = name.split_once('/').unwrap_or((name, ""));
     let host = match host.split_once(':') {
-        Some((host, port)) if port.parse::<u16>().is_ok() => host,
+        Some((host, port))
+            if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) =>
+        {
+            host
+        }
         _ => host,
     };
     std::iter::once(host)

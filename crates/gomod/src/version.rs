@@ -19,6 +19,12 @@ impl Version {
         Err(not_canonical(text))
     }
 
+    /// Wraps a version that is known to be canonical.
+    pub(crate) fn from_checked(text: Arc<str>) -> Self {
+        debug_assert!(is_canonical(&text), "{text:?}");
+        Self(text)
+    }
+
     /// The version as users write it.
     pub fn as_str(&self) -> &str {
         &self.0

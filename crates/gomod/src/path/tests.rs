@@ -46,5 +46,7 @@ fn error_texts_are_cut_and_hold_no_control_characters() {
         "{}",
         error.text
     );
-    assert!(error.text.len() < 250, "{}", error.text.len());
+    assert!(error.text.len() <= 200, "{}", error.text.len());
+    let error = ModulePath::parse(&"\0".repeat(500)).unwrap_err();
+    assert!(error.text.len() <= 200, "{}", error.text.len());
 }

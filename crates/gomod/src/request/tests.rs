@@ -284,6 +284,10 @@ fn malformed_requests_to_a_checksum_database_are_refused() {
     );
     check_refused("/sumdb/a b/supported", "invalid char ' '");
     check_refused("/sumdb/host:port/supported", "invalid char ':'");
+    check_refused("/sumdb/host:+80/supported", "invalid char ':'");
+    check_refused("/sumdb/host:/supported", "invalid char ':'");
+    let long_name = format!("/sumdb/a.b{}/supported", "/x".repeat(20));
+    check_refused(&long_name, "want NAME/supported");
     // Its last element is what a module proxy would be asked, but the path belongs to databases.
     check_refused("/sumdb/example.com/@v/list", "want NAME/supported");
 }
@@ -307,4 +311,15 @@ fn the_module_of_a_request_is_known_where_there_is_one() {
     }
     assert_eq!(module("/sumdb/sum.golang.org/latest"), None);
     assert_eq!(module("/sumdb/sum.golang.org/tile/8/0/000"), None);
+}
+
+#[test]
+fn version_numbers_of_any_length_are_refused_in_few_words() {
+    let target = format!("/example.com/a/@v/v{}.0.0.zip", "9".repeat(8000));
+    let error = Request::parse(&target).unwrap_err();
+    assert!(error.to_string().len() < 800, "{error}");
+    assert!(
+        error.reason.starts_with("should be v0 or v1, not v999"),
+        "{error}"
+    );
 }
