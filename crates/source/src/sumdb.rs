@@ -1,8 +1,24 @@
-//! The checksum database's client.
+//! The checksum database's client, and the same data for clients of ours (rules 65 to 71).
+//!
+//! [`Database`] is what the verifier asks: it fetches lookups and tiles through a [`SumdbTransport`],
+//! believes nothing that does not lead to a signed tree head on the one timeline that it knows, and
+//! keeps what it proved in a [`SumdbState`]. [`SumdbMirror`] serves the same data to go commands.
+//! Whether a module's name may be said to a database is decided before anyone comes here
+//! ([`privacy`](crate::privacy)); what is done about a wrong hash, behind.
+
+mod database;
+mod flights;
+mod mirror;
+mod state;
+mod transport;
+
+pub use database::Database;
+pub use mirror::{Mirrored, SumdbMirror};
+pub use state::{MemoryState, StateError, SumdbState, Swapped};
+pub use transport::{ChosenTransport, MAX_ANSWER_BYTES, SumdbHttp, SumdbTransport, TransportError};
+
 use async_trait::async_trait;
-use bytes::Bytes;
-use gomod::{GoModHash, ModuleVersion, SumdbRequest, ZipHash};
-use std::time::Duration;
+use gomod::{GoModHash, ModuleVersion, ZipHash};
 
 /// What a database says of a version.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,28 +61,5 @@ pub trait ChecksumSource: Send + Sync {
     fn name(&self) -> &str;
 }
 
-/// A database's data on its way to a client.
-#[derive(Clone, Debug)]
-pub struct Mirrored {
-    /// The bytes.
-    pub body: Bytes,
-    /// How long any cache may keep them.
-    pub max_age: Duration,
-    /// True where nothing had to be fetched.
-    pub kept: bool,
-}
-
-/// The database's data, for clients: `/sumdb/NAME/…`.
-pub struct SumdbMirror {}
-
-impl SumdbMirror {
-    /// The database's name.
-    pub fn name(&self) -> &str {
-        todo!()
-    }
-    /// Answers one request.
-    pub async fn answer(&self, request: &SumdbRequest) -> Result<Mirrored, ChecksumError> {
-        let _ = request;
-        todo!()
-    }
-}
+#[cfg(test)]
+mod tests;

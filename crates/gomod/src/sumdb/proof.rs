@@ -360,6 +360,13 @@ impl ProvenTiles {
         Ok(root_of_subtrees(&hashes))
     }
 
+    /// The bytes of a tile that the proof went through, as wide as asked for.
+    pub fn tile(&self, tile: &Tile) -> Option<&[u8]> {
+        self.by_place
+            .get(&(tile.level?, tile.number))?
+            .get(..tile.hash_bytes())
+    }
+
     /// The tiles that the proof lacked, and which are now proven.
     pub fn brought(&self) -> &[(Tile, TileData)] {
         &self.brought

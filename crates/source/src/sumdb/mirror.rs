@@ -1,0 +1,185 @@
+//! The database's data for clients of ours: what `/sumdb/NAME/` answers with.
+//!
+//! Answered from what is kept where that is right, fetched and verified otherwise. A client verifies
+//! again for itself; nothing here is meant to be believed.
+
+use super::database::{Client, Database};
+use super::{ChecksumError, TransportError};
+use bytes::Bytes;
+use gomod::sumdb::{CLIENT_TILE_HEIGHT, HashPosition, Tile};
+use gomod::{ModuleVersion, SumdbRequest};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long an answer of `/latest` is given again without asking.
+const LATEST_HOLDS: Duration = Duration::from_secs(10);
+/// A full tile that is proven never changes.
+const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
+/// A lookup's record never changes; its tree head is one of many.
+const LONG: Duration = Duration::from_secs(24 * 3600);
+/// Tree heads, partial tiles, tiles that could not be proven, and whether we serve at all.
+const SHORT: Duration = Duration::from_secs(60);
+
+/// A database's data on its way to a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mirrored {
+    /// The bytes.
+    pub body: Bytes,
+    /// How long any cache may keep them.
+    pub max_age: Duration,
+    /// True where nothing had to be fetched.
+    pub kept: bool,
+}
+
+/// The database's data, for clients: `/sumdb/NAME/…`. Cheap to clone.
+#[derive(Clone)]
+pub struct SumdbMirror {
+    client: Arc<Client>,
+    latest: Arc<Mutex<Option<(Bytes, Instant)>>>,
+}
+
+impl SumdbMirror {
+    /// Serves what `database` knows.
+    pub fn new(database: &Database) -> Self {
+        Self {
+            client: Arc::clone(&database.0),
+            latest: Arc::default(),
+        }
+    }
+
+    /// The database's name: the one that is served; requests for any other are answered with 404.
+    pub fn name(&self) -> &str {
+        self.client.verifier.name()
+    }
+
+    /// Answers one request. [`ChecksumError::Unknown`] stands for 404: what the database itself doesn't
+    /// have, and `supported` where a client had better go to the database itself.
+    pub async fn answer(&self, request: &SumdbRequest) -> Result<Mirrored, ChecksumError> {
+        self.client.load().await?;
+        match request {
+            SumdbRequest::Supported => self.supported().await,
+            SumdbRequest::Latest => self.latest().await,
+            SumdbRequest::Lookup(module) => self.lookup(module).await,
+            SumdbRequest::Tile(tile) => self.tile(tile).await,
+        }
+    }
+
+    /// Yes where something is kept or the database can be reached. A client that hears yes never goes
+    /// to the database itself.
+    async fn supported(&self) -> Result<Mirrored, ChecksumError> {
+        let kept = self.client.newest().head.size > 0;
+        if !kept {
+            self.latest().await.map_err(|error| match error {
+                ChecksumError::Unavailable(text) => self.absent("supported", text),
+                error => error,
+            })?;
+        }
+        Ok(Mirrored {
+            body: Bytes::new(),
+            max_age: SHORT,
+            kept,
+        })
+    }
+
+    /// The newest signed tree head; that which is known where the database is out of reach.
+    async fn latest(&self) -> Result<Mirrored, ChecksumError> {
+        let mirrored = |body, kept| Mirrored {
+            body,
+            max_age: LATEST_HOLDS,
+            kept,
+        };
+        let remembered = self.latest.lock().clone();
+        if let Some((body, since)) = remembered
+            && since.elapsed() < LATEST_HOLDS
+        {
+            return Ok(mirrored(body, true));
+        }
+        if let Some(fork) = self.client.fork() {
+            return Err(ChecksumError::Misbehaves(fork.to_string()));
+        }
+        let placed = match self.client.get("/latest").await {
+            Ok(signed) => self.client.place(&signed).await,
+            Err(error) => Err(self.client.unavailable(error)),
+        };
+        match placed {
+            // Never an older head than one that a lookup of ours came with.
+            Ok(newest) => {
+                let body = newest.signed.clone();
+                *self.latest.lock() = Some((body.clone(), Instant::now()));
+                Ok(mirrored(body, false))
+            }
+            Err(ChecksumError::Unavailable(_)) if self.client.newest().head.size > 0 => {
+                Ok(mirrored(self.client.newest().signed.clone(), true))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The record of a version, proven to be in the log, with a tree head that holds it.
+    async fn lookup(&self, module: &ModuleVersion) -> Result<Mirrored, ChecksumError> {
+        let proven = self.client.lookup(module).await?;
+        Ok(Mirrored {
+            body: proven.answer.clone(),
+            max_age: LONG,
+            kept: proven.is_kept,
+        })
+    }
+
+    /// A tile: proven where it lies within the tree that is known, passed on as it came otherwise, as
+    /// are data tiles and tiles of another height than the go command's.
+    async fn tile(&self, tile: &Tile) -> Result<Mirrored, ChecksumError> {
+        let newest = self.client.newest();
+        let mirrored = |data: &[u8], kept| Mirrored {
+            body: Bytes::copy_from_slice(data),
+            max_age: if tile.is_partial() { SHORT } else { FOR_EVER },
+            kept,
+        };
+        if let Some(position) = last_hash(tile, newest.head.size) {
+            let kept = match self.client.proven_tile(&newest, tile) {
+                Some(data) => Some(data),
+                // Only what was proven is kept.
+                None => self.client.read(&tile.full().path()).await.map(Arc::from),
+            };
+            if let Some(data) = kept.as_ref().and_then(|data| data.get(..tile.hash_bytes())) {
+                return Ok(mirrored(data, true));
+            }
+            let tiles = self.client.tiles_of(&newest, &[position]).await?;
+            return tiles
+                .tile(tile)
+                .map(|data| mirrored(data, false))
+                .ok_or_else(|| self.client.unavailable("a tile that is not in the tree"));
+        }
+        match self.client.get(&format!("/{}", tile.path())).await {
+            Ok(body) => Ok(Mirrored {
+                body,
+                max_age: SHORT,
+                kept: false,
+            }),
+            Err(TransportError::Absent { text, .. }) => Err(self.absent(&tile.path(), text)),
+            Err(error) => Err(self.client.unavailable(error)),
+        }
+    }
+
+    fn absent(&self, what: &str, text: String) -> ChecksumError {
+        ChecksumError::Unknown {
+            database: self.name().to_owned(),
+            module: what.to_owned(),
+            text,
+        }
+    }
+}
+
+/// The position of a tile's last hash, if a tree of `size` records has it and clients read such tiles.
+fn last_hash(tile: &Tile, size: u64) -> Option<HashPosition> {
+    let level = tile
+        .level
+        .filter(|_| tile.height == CLIENT_TILE_HEIGHT)?
+        .checked_mul(tile.height)?;
+    let index = tile
+        .number
+        .checked_mul(1 << tile.height)?
+        .checked_add(u64::from(tile.width) - 1)?;
+    (index < size.checked_shr(level.into()).unwrap_or(0)).then_some(HashPosition { level, index })
+}
