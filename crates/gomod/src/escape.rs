@@ -105,14 +105,11 @@ fn unescape_shared(text: &Arc<str>) -> Arc<str> {
 
 /// Go's `unescapeString`: ASCII only, no upper-case letters, and `!` only before a lower-case letter.
 fn unescape(text: &str) -> Result<Cow<'_, str>, String> {
-    if let Some(bad) = text
-        .chars()
-        .find(|c| c.is_ascii_uppercase() || !c.is_ascii())
-    {
-        return Err(format!(
-            "invalid char {bad:?}; upper-case letters are written as `!` and the lower-case letter"
-        ));
-    }
+    path::check_bytes(text, |byte| byte.is_ascii() && !byte.is_ascii_uppercase()).map_err(
+        |reason| {
+            format!("{reason}; upper-case letters are written as `!` and the lower-case letter")
+        },
+    )?;
     if !text.contains('!') {
         return Ok(Cow::Borrowed(text));
     }

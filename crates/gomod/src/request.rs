@@ -141,7 +141,8 @@ fn check_shape(path: &str) -> Result<(), &'static str> {
     if path.is_empty() {
         return Err("empty path");
     }
-    if path.chars().any(char::is_control) {
+    // Control characters beyond ASCII are refused with all else that is not ASCII, further in.
+    if path.bytes().any(|byte| byte.is_ascii_control()) {
         return Err("control character");
     }
     for element in path.split('/') {

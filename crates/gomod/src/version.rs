@@ -211,12 +211,9 @@ pub(crate) fn not_canonical(text: &str) -> ParseError {
 /// What Go's `module.EscapeVersion` takes: one valid file-name element of ASCII without `!`.
 pub(crate) fn check_revision(text: &str) -> Result<(), String> {
     let is_allowed =
-        |c: char| c.is_ascii_alphanumeric() || c.is_ascii() && "#$%&()+,-.=@[]^_{}~ ".contains(c);
+        |byte: u8| byte.is_ascii_alphanumeric() || b"#$%&()+,-.=@[]^_{}~ ".contains(&byte);
     path::check_dots(text)
-        .and_then(|()| match text.chars().find(|&c| !is_allowed(c)) {
-            Some(bad) => Err(format!("invalid char {bad:?}")),
-            None => Ok(()),
-        })
+        .and_then(|()| path::check_bytes(text, is_allowed))
         .and_then(|()| path::check_reserved_on_windows(text))
         .map_err(|reason| format!("disallowed version string: {reason}"))
 }
