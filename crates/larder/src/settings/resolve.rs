@@ -326,10 +326,7 @@ impl Resolver<'_> {
         match parsed {
             Ok(proxies) => Some(proxies),
             Err(error) => {
-                let text = format!(
-                    "`{}` is no URL of an HTTP proxy: {}",
-                    error.what, error.reason
-                );
+                let text = format!("`{}` is of no use: {}", error.what, error.reason);
                 self.complaints.push(Complaint::new(text).hint(
                     "write `http://HOST:PORT`, or the same with `https`, `socks5` or `socks5h`",
                 ));

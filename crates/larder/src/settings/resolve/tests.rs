@@ -162,7 +162,7 @@ fn all_faults_are_said_at_once() {
             ("LARDER_UPSTREAM_CONCURRENCY", "0"),
             ("LARDER_SUMDB", "sum.example"),
             ("LARDER_GIT_PROTOCOLS", "https,shh"),
-            ("HTTPS_PROXY", "http://user:secret-word@[::1"),
+            ("HTTPS_PROXY", "ftp://user:secret-word@proxy.example"),
         ],
     );
     assert!(!text.contains("secret-word"), "{text}");
@@ -183,6 +183,8 @@ fn all_faults_are_said_at_once() {
     hint: did you mean `info`?
     error: --tls-cert: `tls_cert` is set, but `tls_key` is not
     hint: HTTPS needs both, plain HTTP neither
+    error: `HTTPS_PROXY` is of no use: its scheme must be http, https, socks5 or socks5h
+    hint: write `http://HOST:PORT`, or the same with `https`, `socks5` or `socks5h`
     "#);
 }
 
