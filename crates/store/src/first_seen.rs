@@ -48,11 +48,15 @@ impl Weighter<(Namespace, ModulePath), Arc<Seen>> for ByVersions {
 impl FirstSeen {
     /// Opens or creates `state/seen` of the cache folder `dir`.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
+        Self::open_remembering(dir, REMEMBERED_VERSIONS)
+    }
+
+    fn open_remembering(dir: &Path, versions: u64) -> Result<Self, StoreError> {
         create_folders(&layout::state(dir, "seen", Namespace::Shared))
             .map_err(|error| StoreError::unusable(dir, &error))?;
         Ok(Self {
             dir: dir.into(),
-            remembered: Arc::new(Cache::with_weighter(4096, REMEMBERED_VERSIONS, ByVersions)),
+            remembered: Arc::new(Cache::with_weighter(4096, versions, ByVersions)),
         })
     }
 

@@ -12,6 +12,7 @@ use crate::{Body, FileKey, StoreError, layout};
 use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
 use gomod::Sha256;
+use parking_lot::Mutex;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
@@ -39,6 +40,8 @@ struct Shared {
     folder: Arc<WorkFolder>,
     memory_file_bytes: u64,
     memory: Arc<MemoryBudget>,
+    /// One sweep at a time, so that whoever asks for one finds it done.
+    sweeping: Mutex<()>,
 }
 
 impl Staging {
@@ -63,6 +66,7 @@ impl Staging {
                     limit_bytes: memory_total_bytes,
                     used_bytes: AtomicU64::new(0),
                 }),
+                sweeping: Mutex::new(()),
             }),
         };
         let sweeper = opened.clone();
@@ -96,6 +100,7 @@ impl Staging {
     /// Removes what processes that are dead left, and returns the number of their folders. Runs by
     /// itself when the folder is opened. Blocks on file IO.
     pub fn sweep(&self) -> Result<usize, StoreError> {
+        let _turn = self.shared.sweeping.lock();
         Ok(sweep(&layout::staging(&self.shared.dir))?)
     }
 

@@ -6,7 +6,7 @@ use crate::tests::scratch;
 const KIB: u64 = 1024;
 
 fn numbered(number: usize) -> FileKey {
-    key("example.com/m", &format!("v1.0.{number}"), FileKind::Mod)
+    key(&format!("example.com/m{number}"), "v1.0.0", FileKind::Mod)
 }
 
 async fn tier_with(
@@ -17,10 +17,13 @@ async fn tier_with(
     files: &[(usize, usize)],
 ) -> MemoryTier<DiskStore> {
     let disk = DiskStore::open(dir).unwrap();
+    let mut commits = tokio::task::JoinSet::new();
     for &(number, len) in files {
         let file = verified(staging, &numbered(number), &vec![7; len], 1).await;
-        disk.commit(file).await.unwrap();
+        let disk = disk.clone();
+        commits.spawn(async move { disk.commit(file).await.unwrap() });
     }
+    commits.join_all().await;
     MemoryTier::new(disk, capacity_bytes, file_bytes)
 }
 

@@ -247,7 +247,8 @@ async fn the_sweep_removes_what_dead_processes_left_and_nothing_else() {
     let dead = scratch.path().join("staging/00000000deadbeef");
     fs_err::create_dir(&dead).unwrap();
     fs_err::write(dead.join("0"), b"half").unwrap();
-    assert_eq!(staging.sweep().unwrap(), 1);
+    // The sweep that began with the process may have been faster.
+    assert!(staging.sweep().unwrap() <= 1);
     assert!(!dead.exists());
     assert_eq!(files_on_disk(scratch.path()), 2);
     others_file
