@@ -36,6 +36,13 @@ impl AddressGuard {
         }
     }
 
+    /// This guard, for a client of one more host that the operator named.
+    pub fn and_host(&self, host: &str) -> Self {
+        let mut guard = self.clone();
+        guard.allowed_hosts.insert(normal_form(host));
+        guard
+    }
+
     /// True for a host that the operator named.
     pub fn allows_host(&self, host: &str) -> bool {
         self.allowed_hosts.contains(&normal_form(host))

@@ -14,6 +14,8 @@ pub(crate) enum AnswerKind {
     Info,
     Mod,
     Zip,
+    /// A note, a tile or a record of a checksum database.
+    Database,
 }
 
 impl AnswerKind {
@@ -29,7 +31,7 @@ impl AnswerKind {
     pub(crate) fn limit_bytes(self) -> u64 {
         match self {
             Self::List => 32 * MEBIBYTE,
-            Self::Info => MEBIBYTE,
+            Self::Info | Self::Database => MEBIBYTE,
             Self::Mod => 16 * MEBIBYTE,
             Self::Zip => 500 * MEBIBYTE,
         }
@@ -44,6 +46,14 @@ impl AnswerKind {
                 beginning.starts_with(b"PK\x03\x04") || beginning.starts_with(b"PK\x05\x06")
             }
             Self::Info => text.first() == Some(&b'{'),
+            // Tiles are bytes of any value; four that spell a page are one.
+            Self::Database => !matches!(
+                beginning
+                    .get(..FIRST_LOOK_BYTES)
+                    .map(<[u8]>::to_ascii_lowercase)
+                    .as_deref(),
+                Some(b"<htm" | b"<!do")
+            ),
             Self::Mod | Self::List => !matches!(text.first(), Some(b'<' | b'{' | b'[')),
         };
         if fits {
@@ -54,6 +64,7 @@ impl AnswerKind {
             Self::Info => "the JSON of a version",
             Self::Mod => "a go.mod file",
             Self::List => "a list of versions",
+            Self::Database => "data of a checksum database",
         };
         let got = match text.first() {
             None => "nothing",
@@ -206,5 +217,8 @@ mod tests {
         check(AnswerKind::List, b"{\"er", false);
         check(AnswerKind::Info, b"{\"Ve", true);
         check(AnswerKind::Info, b"<htm", false);
+        check(AnswerKind::Database, b"", true);
+        check(AnswerKind::Database, b"<\x00\x01\x02\x03", true);
+        check(AnswerKind::Database, b"<!DOCTYPE html>", false);
     }
 }

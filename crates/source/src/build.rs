@@ -9,6 +9,7 @@ use url::Host;
 use crate::Source;
 use crate::address::AddressGuard;
 use crate::chain::{Chain, ChainEnd, ChainEntry};
+use crate::database_http::DatabaseHttp;
 use crate::file::FileSource;
 use crate::http_client::ClientError;
 use crate::options::UpstreamOptions;
@@ -43,6 +44,19 @@ pub struct Sources {
     pub upstreams: Vec<Arc<Upstream>>,
     /// The address rule that they share: for whatever else dials hosts that a request chose.
     pub guard: Arc<AddressGuard>,
+}
+
+impl Sources {
+    /// What a checksum database is asked with: through an upstream with that upstream's options, directly
+    /// with `direct`.
+    pub fn database_http(&self, direct: UpstreamOptions) -> DatabaseHttp {
+        let of_upstreams = self
+            .upstreams
+            .iter()
+            .map(|upstream| (upstream.name(), upstream.options().clone()))
+            .collect();
+        DatabaseHttp::new(of_upstreams, self.guard.clone(), direct)
+    }
 }
 
 /// Makes the source of a GOPROXY list.

@@ -29,7 +29,7 @@ pub(crate) struct HttpClient {
     guard: Arc<AddressGuard>,
     http_proxies: HttpProxies,
     netrc: Arc<Netrc>,
-    /// The one origin that gets the password of the settings or of the base URL.
+    /// The one origin that gets the base URL's password.
     origin: Origin,
     own_authorization: Option<HeaderValue>,
     via: HeaderValue,
@@ -103,7 +103,7 @@ impl HttpClient {
             http_proxies: options.http_proxies.clone(),
             netrc: options.netrc.clone(),
             origin: base.origin(),
-            own_authorization: own_authorization(base, options),
+            own_authorization: own_authorization(base),
             via: HeaderValue::from_str(&via_value(&options.instance))
                 .map_err(|_| ClientError::Instance)?,
             pace: Pace::new(
@@ -410,14 +410,8 @@ fn without_credentials(mut url: Url) -> Url {
     url
 }
 
-/// The password of the settings, else that of the base URL.
-fn own_authorization(base: &Url, options: &UpstreamOptions) -> Option<HeaderValue> {
-    if let Some(credentials) = &options.credentials {
-        return basic(
-            credentials.login.as_bytes(),
-            credentials.password.as_bytes(),
-        );
-    }
+/// The base URL's password.
+fn own_authorization(base: &Url) -> Option<HeaderValue> {
     if base.username().is_empty() && base.password().is_none() {
         return None;
     }

@@ -45,8 +45,6 @@ pub struct UpstreamOptions {
     pub breaker_rest: Duration,
     /// The HTTP proxies to go through. Default none.
     pub http_proxies: HttpProxies,
-    /// Whom we are to this upstream; before the URL's own password and that of `.netrc`. Default none.
-    pub credentials: Option<Credentials>,
     /// The passwords of `.netrc`. Default none.
     pub netrc: Arc<Netrc>,
     /// Whom TLS trusts.
@@ -55,23 +53,6 @@ pub struct UpstreamOptions {
     pub extra_ca_files: Vec<PathBuf>,
     /// Told of each finished question. Default: nobody.
     pub observer: Arc<dyn UpstreamObserver>,
-}
-
-/// A name and a password for basic authentication. Never prints the password.
-#[derive(Clone)]
-pub struct Credentials {
-    /// The name.
-    pub login: String,
-    /// The password.
-    pub password: String,
-}
-
-impl std::fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Credentials")
-            .field("login", &self.login)
-            .finish_non_exhaustive()
-    }
 }
 
 impl UpstreamOptions {
@@ -92,7 +73,6 @@ impl UpstreamOptions {
             breaker_outages: 5,
             breaker_rest: Duration::from_secs(10),
             http_proxies: HttpProxies::default(),
-            credentials: None,
             netrc: Arc::new(Netrc::default()),
             tls_roots,
             extra_ca_files: Vec::new(),

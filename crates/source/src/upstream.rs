@@ -51,6 +51,11 @@ impl Upstream {
         })
     }
 
+    /// How it is asked.
+    pub(crate) fn options(&self) -> &UpstreamOptions {
+        &self.options
+    }
+
     /// Whether it is taken to be down.
     pub fn breaker(&self) -> &Arc<Breaker> {
         &self.breaker
@@ -58,7 +63,8 @@ impl Upstream {
 
     /// Asks for `path` (below the base, escaped, without a leading slash) and brings the answer to `sink`:
     /// takes turns, tells the breaker and the observer. The sink's `finish` is called where the body came
-    /// whole. Returns the number of requests.
+    /// whole, and after the turn is given back: a sink may wait for another question's answer. Returns the
+    /// number of requests.
     pub(crate) async fn ask(
         &self,
         path: &str,
@@ -78,18 +84,23 @@ impl Upstream {
                 outcome
             }
         };
+        let elapsed = asked.elapsed();
+        let outcome = match outcome {
+            Ok(()) => sink.finish().await.map_err(refused_by_sink),
+            Err(failure) => Err(failure),
+        };
         self.options.observer.finished(
             &self.name,
             outcome.as_ref().map(drop).map_err(SourceError::kind),
             transfer.bytes_in_all,
-            asked.elapsed(),
+            elapsed,
         );
         outcome.map(|()| transfer.attempts).map_err(|mut error| {
             let failure = &mut error.0;
             failure.source = Some(self.name.clone());
             failure.url = Some(format!("{}/{path}", self.name));
             failure.attempts = transfer.attempts;
-            failure.elapsed = asked.elapsed();
+            failure.elapsed = elapsed;
             error
         })
     }
@@ -131,7 +142,7 @@ impl Upstream {
         loop {
             transfer.attempts += 1;
             let failure = match self.attempt(transfer, sink).await {
-                Ok(()) => return sink.finish().await.map_err(refused_by_sink),
+                Ok(()) => return Ok(()),
                 Err(failure) => failure,
             };
             let pause = self.pause_before_retry(&failure.error, transfer.attempts);
@@ -263,7 +274,11 @@ impl Upstream {
         }
     }
 
-    async fn ask_small(&self, path: &str, kind: AnswerKind) -> Result<(Bytes, u32), SourceError> {
+    pub(crate) async fn ask_small(
+        &self,
+        path: &str,
+        kind: AnswerKind,
+    ) -> Result<(Bytes, u32), SourceError> {
         let mut memory = MemorySink::default();
         let attempts = self.ask(path, kind, &mut memory).await?;
         Ok((memory.0.freeze(), attempts))
