@@ -1,6 +1,10 @@
 //! Fills when their source misbehaves in ways that no server on a wire can: it panics, it lies.
 
-#![expect(clippy::unwrap_used, reason = "a test's set-up fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking, and one double dies on purpose"
+)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

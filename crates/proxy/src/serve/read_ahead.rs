@@ -7,6 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 
 /// Bytes read at once. Large enough that a transfer is few system calls, small enough that a
 /// thousand slow readers hold 256 MiB at most.
@@ -19,21 +20,19 @@ pub const CHUNK_BYTES: u64 = 256 << 10;
 pub async fn read_chunk(file: &Arc<File>, position: u64, end: u64) -> std::io::Result<Bytes> {
     let wanted = usize::try_from(end.saturating_sub(position).min(CHUNK_BYTES))
         .expect("a chunk's size fits in memory");
-    let mut buffer = vec![0; wanted];
-    if let Some(read) = read_cached(file, &mut buffer, position) {
-        buffer.truncate(read?);
-        return Ok(buffer.into());
+    let mut buffer = Buffer::take();
+    if let Some(read) = read_cached(file, buffer.room(wanted), position) {
+        return Ok(buffer.filled(read?));
     }
     let file = file.clone();
     let read = tokio::task::spawn_blocking(move || {
         let read = loop {
-            match file.read_at(&mut buffer, position) {
+            match file.read_at(buffer.room(wanted), position) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 other => break other?,
             }
         };
-        buffer.truncate(read);
-        Ok(Bytes::from(buffer))
+        Ok(buffer.filled(read))
     });
     read.await
         .unwrap_or_else(|died| Err(std::io::Error::other(died)))
@@ -56,6 +55,55 @@ pub async fn read_whole(file: &Arc<File>, len_bytes: u64) -> std::io::Result<Byt
         whole.extend_from_slice(&chunk);
     }
     Ok(whole.into())
+}
+
+/// Memory of one chunk, used again when the connection has sent it: fresh memory would be zeroed
+/// and faulted in page by page, which costs as much as the copy itself.
+struct Buffer {
+    bytes: Vec<u8>,
+    filled_bytes: usize,
+}
+
+/// Buffers that wait for their next chunk; 4 MiB at most.
+static IDLE: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
+const IDLE_BUFFERS: usize = 16;
+
+impl Buffer {
+    fn take() -> Self {
+        let bytes = IDLE.lock().pop().unwrap_or_default();
+        Self {
+            bytes,
+            filled_bytes: 0,
+        }
+    }
+
+    /// Room for `wanted` bytes. What an earlier chunk left there is overwritten or not handed out.
+    fn room(&mut self, wanted: usize) -> &mut [u8] {
+        if self.bytes.len() < wanted {
+            self.bytes.resize(wanted, 0);
+        }
+        self.bytes.get_mut(..wanted).unwrap_or_default()
+    }
+
+    fn filled(mut self, bytes: usize) -> Bytes {
+        self.filled_bytes = bytes.min(self.bytes.len());
+        Bytes::from_owner(self)
+    }
+}
+
+impl AsRef<[u8]> for Buffer {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes.get(..self.filled_bytes).unwrap_or_default()
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let mut idle = IDLE.lock();
+        if idle.len() < IDLE_BUFFERS {
+            idle.push(std::mem::take(&mut self.bytes));
+        }
+    }
 }
 
 /// Reads what the page cache holds; `None` where it would have to wait for the disk.
