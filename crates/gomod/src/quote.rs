@@ -11,6 +11,19 @@ pub(crate) fn quote(text: &str) -> String {
     quoted
 }
 
+/// `strconv.Quote` of bytes: those that are not UTF-8 become `\xNN`.
+pub(crate) fn quote_bytes(bytes: &[u8]) -> String {
+    let mut quoted = String::from("\"");
+    for chunk in bytes.utf8_chunks() {
+        let runes = chunk.valid().chars();
+        runes.for_each(|rune| push_escaped(&mut quoted, rune, '"'));
+        let invalid = chunk.invalid().iter();
+        invalid.for_each(|byte| quoted.push_str(&format!("\\x{byte:02x}")));
+    }
+    quoted.push('"');
+    quoted
+}
+
 /// `strconv.QuoteRune`: one rune in single quotes.
 pub(crate) fn quote_rune(rune: char) -> String {
     let mut quoted = String::from("'");
@@ -129,6 +142,11 @@ mod tests {
         check("\0\u{7f}", r#""\x00\x7f""#);
         check("é\u{a0}\u{200b}", r#""é\u00a0\u200b""#);
         check("\u{1f600}\u{e0001}", "\"\u{1f600}\\U000e0001\"");
+    }
+
+    #[test]
+    fn bytes_are_quoted_as_go_does() {
+        assert_eq!(quote_bytes(b"a\xff\xc3\xa9\xe2\x82"), r#""a\xffé\xe2\x82""#);
     }
 
     #[test]

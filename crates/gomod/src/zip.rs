@@ -8,6 +8,9 @@ mod bytes;
 mod contents;
 mod directory;
 mod names;
+mod select;
+
+pub use select::{FileFacts, FileKind, Selected, Unselected, select_files};
 
 use directory::{Directory, DirectoryEntry, invalid_entry};
 use names::{Collisions, NameKind};
@@ -51,6 +54,17 @@ impl Default for Limits {
             zip_bytes: 500 << 20,
             go_mod_bytes: 16 << 20,
             license_bytes: 16 << 20,
+        }
+    }
+}
+
+impl Limits {
+    /// The limit of its own that a file at the module's root may have.
+    fn of_file(&self, name: &str) -> Option<u64> {
+        match name {
+            "go.mod" => Some(self.go_mod_bytes),
+            "LICENSE" => Some(self.license_bytes),
+            _ => None,
         }
     }
 }
@@ -130,18 +144,16 @@ fn check_entries(
                     limits.zip_bytes
                 ))
             })?;
-        let limit = match name {
-            Some("go.mod") => limits.go_mod_bytes,
-            Some("LICENSE") => limits.license_bytes,
-            _ => u64::MAX,
+        let Some(name) = name else {
+            continue;
         };
-        if let Some(name) = name {
-            if entry.uncompressed_bytes > limit {
-                return Err(ZipError::TooLarge(format!(
-                    "{name} file too large (max size is {limit} bytes)"
-                )));
-            }
-            files += 1;
+        files += 1;
+        if let Some(limit) = limits.of_file(name)
+            && entry.uncompressed_bytes > limit
+        {
+            return Err(ZipError::TooLarge(format!(
+                "{name} file too large (max size is {limit} bytes)"
+            )));
         }
     }
     Ok((files, total_bytes))
@@ -157,10 +169,7 @@ fn check_name<'a>(
     let Some(name) = entry.name.strip_prefix(prefix.as_bytes()) else {
         return fault(&format!("path does not have prefix \"{prefix}\""));
     };
-    let Ok(name) = std::str::from_utf8(name) else {
-        return fault("invalid UTF-8");
-    };
-    let (name, kind) = match name.strip_suffix('/') {
+    let (name, kind) = match name.strip_suffix(b"/") {
         Some(folder) => (folder, NameKind::Folder),
         None => (name, NameKind::File),
     };
@@ -177,7 +186,8 @@ fn check_name<'a>(
     if !names::is_clean(name) {
         return fault("file path is not clean");
     }
-    if let Err(reason) = names::check_file_path(name).and_then(|()| collisions.add(name, kind)) {
+    let name = names::check_file_path(name).map_err(|reason| invalid_entry(entry.name, &reason))?;
+    if let Err(reason) = collisions.add(name, kind) {
         return fault(&reason);
     }
     if kind == NameKind::Folder {
@@ -227,3 +237,6 @@ fn read_exact_at<R: ReadAt + ?Sized>(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,31 +3,44 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use crate::quote::{quote, quote_rune};
+use crate::quote::{quote, quote_bytes, quote_rune};
 use crate::{path, unicode};
 
 /// The longest name that is looked at, in bytes. Ours, not Go's: a longer one cannot be unpacked by
 /// the systems that the go command runs on, and the bound keeps hostile archives cheap to refuse.
 pub(super) const MAX_NAME_BYTES: usize = 4096;
 
+/// Names in messages are cut here.
+const MAX_TOLD_BYTES: usize = 200;
+
 /// The most files and folders of one archive. Ours, not Go's; ten times the largest known module.
 const MAX_NODES: usize = 1 << 20;
 
-/// Go's `module.CheckFilePath` (rule 33); the error is the rule that is broken, in Go's words.
-pub(super) fn check_file_path(name: &str) -> Result<(), String> {
-    if name.is_empty() {
-        return Err("empty string".into());
+/// Go's `module.CheckFilePath` (rule 33): the name as text, or what is wrong with it, in Go's words.
+pub(super) fn check_file_path(name: &[u8]) -> Result<&str, String> {
+    let Ok(text) = std::str::from_utf8(name) else {
+        return Err(malformed(name, "invalid UTF-8"));
+    };
+    let reason = if name.is_empty() {
+        Err("empty string".into())
+    } else if name.len() > MAX_NAME_BYTES {
+        Err(format!("name longer than {MAX_NAME_BYTES} bytes"))
+    } else if text.contains("//") {
+        Err("double slash".into())
+    } else if text.ends_with('/') {
+        Err("trailing slash".into())
+    } else {
+        text.split('/').try_for_each(check_file_element)
+    };
+    match reason {
+        Ok(()) => Ok(text),
+        Err(reason) => Err(malformed(name, &reason)),
     }
-    if name.len() > MAX_NAME_BYTES {
-        return Err(format!("name longer than {MAX_NAME_BYTES} bytes"));
-    }
-    if name.contains("//") {
-        return Err("double slash".into());
-    }
-    if name.ends_with('/') {
-        return Err("trailing slash".into());
-    }
-    name.split('/').try_for_each(check_file_element)
+}
+
+fn malformed(name: &[u8], reason: &str) -> String {
+    let start = name.get(..MAX_TOLD_BYTES).unwrap_or(name);
+    format!("malformed file path {}: {reason}", quote_bytes(start))
 }
 
 /// One element of a file name.
@@ -43,22 +56,20 @@ fn is_file_name_rune(rune: char) -> bool {
     rune.is_ascii_digit() || "!#$%&()+,-.=@[]^_{}~ ".contains(rune) || unicode::is_letter(rune)
 }
 
-/// Go's `path.Clean(name) == name` for a name that is not empty.
-pub(super) fn is_clean(name: &str) -> bool {
-    if name == "." || name == "/" {
+/// Go's `path.Clean(name) == name`.
+pub(super) fn is_clean(name: &[u8]) -> bool {
+    if matches!(name, b"." | b"/") {
         return true;
     }
-    let (rooted, rest) = match name.strip_prefix('/') {
-        Some(rest) => (true, rest),
-        None => (false, name),
-    };
+    let rest = name.strip_prefix(b"/");
     // `..` may only lead, and only where there is no root to stay below.
-    let mut leading = !rooted;
-    rest.split('/').all(|element| match element {
-        "" | "." => false,
-        ".." => leading,
+    let mut leads = rest.is_none();
+    let mut elements = rest.unwrap_or(name).split(|&byte| byte == b'/');
+    elements.all(|element| match element {
+        b"" | b"." => false,
+        b".." => leads,
         _ => {
-            leading = false;
+            leads = false;
             true
         }
     })
@@ -98,8 +109,11 @@ impl<'a> Collisions<'a> {
     pub(super) fn add(&mut self, name: &'a str, kind: NameKind) -> Result<(), String> {
         let mut parent = 0;
         let mut end = 0;
+        // The name as the tree has it, from where its spelling differs on.
+        let mut respelled: Option<String> = None;
         let mut verdict = Ok(());
         for element in name.split('/') {
+            let start = name.get(..end).unwrap_or_default();
             end += element.len();
             let path = name.get(..end).unwrap_or(name);
             let kind = if end == name.len() {
@@ -107,6 +121,7 @@ impl<'a> Collisions<'a> {
             } else {
                 NameKind::Folder
             };
+            end += 1;
             let count = self.nodes.len();
             match self.nodes.entry((parent, unicode::fold(element))) {
                 Entry::Vacant(place) => {
@@ -120,29 +135,31 @@ impl<'a> Collisions<'a> {
                         element,
                         kind,
                     });
+                    if let Some(first) = &mut respelled {
+                        first.extend(["/", element]);
+                    }
                 }
                 Entry::Occupied(place) => {
                     let other = place.get();
                     parent = other.number;
-                    if other.element != element {
-                        let start = name.get(..end - element.len()).unwrap_or_default();
-                        let first = format!("{start}{}", other.element);
+                    match &mut respelled {
+                        Some(first) => first.extend(["/", other.element]),
+                        None if other.element == element => {}
+                        None => respelled = Some(format!("{start}{}", other.element)),
+                    }
+                    if let Some(first) = &respelled {
+                        let (first, path) = (quote(first), quote(path));
                         verdict = Err(format!(
-                            "case-insensitive file name collision: {} and {}",
-                            quote(&first),
-                            quote(path)
+                            "case-insensitive file name collision: {first} and {path}"
                         ));
                     } else if other.kind != kind {
-                        verdict = Err(format!(
-                            "entry {} is both a file and a directory",
-                            quote(path)
-                        ));
+                        let path = quote(path);
+                        verdict = Err(format!("entry {path} is both a file and a directory"));
                     } else if kind == NameKind::File {
                         verdict = Err(format!("multiple entries for file {}", quote(path)));
                     }
                 }
             }
-            end += 1;
         }
         verdict
     }
