@@ -1,13 +1,17 @@
 //! Puts the rooms together: from settings to a server that is ready to accept.
 
+mod checksums;
+
 use crate::settings::complaint::Complaint;
 use crate::settings::config::{Config, Listen, LogFormat};
+use gomod::sumdb::SumdbSetting;
 use gomod::{ProxyEntry, SafeUrl};
 use proxy::observe::{AccessLog, Metrics};
 use proxy::policy::AllowAll;
 use proxy::{Parts, ServeOptions, Server};
 use source::privacy::Privacy;
-use source::{Source, TlsRoots, UpstreamOptions};
+use source::sumdb::{ChecksumSource, SumdbMirror};
+use source::{Sources, TlsRoots, UpstreamOptions};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,6 +74,17 @@ pub(crate) fn server(config: &Config) -> Result<Server, Complaint> {
         no_sumdb: config.no_sumdb.clone(),
     };
     let folder = &config.cache_dir;
+    let entries: Vec<ProxyEntry> = config
+        .upstreams
+        .iter()
+        .map(|upstream| upstream.entry.clone())
+        .collect();
+    let options = upstream_options(config, &instance, &metrics)?;
+    let sources = sources(config, &entries, &privacy, &options)?;
+    let database_http = sources
+        .as_ref()
+        .map(|sources| Arc::new(sources.database_http(options)));
+    let database = checksums::database(config, &entries, database_http)?;
     let parts = Parts {
         store: store(config)?,
         staging: Arc::new(
@@ -78,15 +93,17 @@ pub(crate) fn server(config: &Config) -> Result<Server, Complaint> {
         ),
         kept_answers: Arc::new(Answers::open(folder).map_err(Complaint::from_error)?),
         first_seen: Arc::new(FirstSeen::open(folder).map_err(Complaint::from_error)?),
-        source: source(config, &privacy, &instance, &metrics)?,
-        checksums: None,
-        sumdb: None,
+        source: sources.map(|sources| sources.source),
+        sumdb: database
+            .as_ref()
+            .map(|database| Arc::new(SumdbMirror::new(database))),
+        checksums: database.map(|database| Arc::new(database) as Arc<dyn ChecksumSource>),
         privacy,
         policy: Arc::new(AllowAll),
         metrics,
         access_log: Arc::new(access_log(config)),
     };
-    let options = ServeOptions {
+    let serve_options = ServeOptions {
         fresh: config.fresh,
         negative: NEGATIVE,
         instance,
@@ -95,7 +112,7 @@ pub(crate) fn server(config: &Config) -> Result<Server, Complaint> {
             key: files.key.clone(),
         }),
     };
-    Server::new(parts, options).map_err(Complaint::from_error)
+    Server::new(parts, serve_options).map_err(Complaint::from_error)
 }
 
 fn store(config: &Config) -> Result<Arc<dyn Store>, Complaint> {
@@ -107,28 +124,21 @@ fn store(config: &Config) -> Result<Arc<dyn Store>, Complaint> {
 }
 
 /// Where modules come from; nothing when offline.
-fn source(
+fn sources(
     config: &Config,
+    entries: &[ProxyEntry],
     privacy: &Privacy,
-    instance: &str,
-    metrics: &Arc<Metrics>,
-) -> Result<Option<Arc<dyn Source>>, Complaint> {
+    options: &UpstreamOptions,
+) -> Result<Option<Sources>, Complaint> {
     if config.offline {
         return Ok(None);
     }
-    let mut options = UpstreamOptions::new(instance, roots(config)?);
-    options.connect_timeout = config.connect_timeout;
-    options.stall_timeout = config.stall_timeout;
-    options.concurrent_requests =
-        usize::try_from(config.upstream_concurrency).unwrap_or(usize::MAX);
-    options.http_proxies = config.http_proxies.clone();
-    options.netrc = Arc::new(config.netrc.clone());
-    options.observer = metrics.clone();
-    let entries: Vec<ProxyEntry> = config
-        .upstreams
-        .iter()
-        .map(|upstream| upstream.entry.clone())
-        .collect();
+    let named_hosts: Vec<String> = match &config.sumdb {
+        SumdbSetting::Database { url: Some(url), .. } => url.host().map(str::to_owned),
+        SumdbSetting::Database { url: None, .. } | SumdbSetting::Off => None,
+    }
+    .into_iter()
+    .collect();
     let options_of = |url: &SafeUrl| {
         let mut options = options.clone();
         let own_files = config.upstreams.iter().filter_map(|upstream| {
@@ -138,9 +148,26 @@ fn source(
         options.extra_ca_files.extend(own_files);
         options
     };
-    let sources = source::build(&entries, Arc::new(privacy.clone()), &[], options_of)
-        .map_err(Complaint::from_error)?;
-    Ok(Some(sources.source))
+    source::build(entries, Arc::new(privacy.clone()), &named_hosts, options_of)
+        .map(Some)
+        .map_err(Complaint::from_error)
+}
+
+/// How every upstream is asked.
+fn upstream_options(
+    config: &Config,
+    instance: &str,
+    metrics: &Arc<Metrics>,
+) -> Result<UpstreamOptions, Complaint> {
+    let mut options = UpstreamOptions::new(instance, roots(config)?);
+    options.connect_timeout = config.connect_timeout;
+    options.stall_timeout = config.stall_timeout;
+    options.concurrent_requests =
+        usize::try_from(config.upstream_concurrency).unwrap_or(usize::MAX);
+    options.http_proxies = config.http_proxies.clone();
+    options.netrc = Arc::new(config.netrc.clone());
+    options.observer = metrics.clone();
+    Ok(options)
 }
 
 /// Whom connections to upstreams trust.

@@ -83,7 +83,7 @@ pub(crate) fn parse(text: &str, path: &Path, complaints: &mut Vec<Complaint>) ->
     let mut reader = Reader {
         text,
         path,
-        base: path.parent().unwrap_or(Path::new("")),
+        base: path.parent().unwrap_or_else(|| Path::new("")),
         complaints,
     };
     let (table, errors) = DeTable::parse_recoverable(text);

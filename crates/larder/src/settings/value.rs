@@ -156,7 +156,7 @@ pub(crate) fn bytes(given: &Given<'_>, smallest: u64) -> Result<u64, Fault> {
 
 fn human_bytes(bytes: u64) -> String {
     match bytes {
-        _ if bytes >= 1 << 20 && bytes % (1 << 20) == 0 => format!("`{}MiB`", bytes >> 20),
+        _ if bytes >= 1 << 20 && bytes.is_multiple_of(1 << 20) => format!("`{}MiB`", bytes >> 20),
         _ => format!("`{bytes}`"),
     }
 }

@@ -155,7 +155,7 @@ impl Written {
     }
 
     fn lay_section(&mut self, section: &Section, path: &Path, origin: impl Fn(usize) -> Origin) {
-        let base = path.parent().unwrap_or(Path::new(""));
+        let base = path.parent().unwrap_or_else(|| Path::new(""));
         for value in &section.values {
             self.lay(value.setting, &value.text, base, origin(value.line));
         }
