@@ -5,9 +5,8 @@
 
 use crate::StoreError;
 use fs_err as fs;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{self, Write as _};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -86,29 +85,32 @@ pub(crate) struct WorkFolder {
 }
 
 impl WorkFolder {
-    /// Creates a folder under `staging`, which exists.
+    /// Creates a folder under `staging`, which exists. An error where the file system has no locks.
     pub(crate) fn create(staging: &Path) -> io::Result<Arc<Self>> {
-        loop {
+        // Another process may sweep a folder before it is locked; then we take a new one. That it
+        // does so every time would be a fault of its own.
+        for _ in 0..100 {
             let path = staging.join(format!("{:016x}", fastrand::u64(..)));
-            match fs::create_dir(&path) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
-                Err(error) => return Err(error),
-            }
-            // Another process may sweep the folder before it is locked; then we take a new one.
+            fs::create_dir(&path)?;
             let lock = match fs::File::open(&path) {
                 Ok(lock) => lock.into_parts().0,
                 Err(error) if is_absence(&error) => continue,
                 Err(error) => return Err(error),
             };
-            if lock.try_lock().is_ok() && lock.metadata()?.nlink() > 0 {
-                return Ok(Arc::new(Self {
-                    path,
-                    next: AtomicU64::new(0),
-                    _lock: lock,
-                }));
+            match lock.try_lock() {
+                Ok(()) if path.is_dir() => {
+                    return Ok(Arc::new(Self {
+                        path,
+                        next: AtomicU64::new(0),
+                        _lock: lock,
+                    }));
+                }
+                Ok(()) | Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(error)) => return Err(error),
             }
         }
+        let swept = format!("each new folder in `{}` is swept away", staging.display());
+        Err(io::Error::other(swept))
     }
 
     /// A new empty file, removed when dropped unless it was put into place.
