@@ -255,9 +255,12 @@ impl StagingFile {
 
     /// Moves a file that is in memory to disk, so that it can be released while it grows.
     pub async fn spill(&mut self) -> Result<(), StoreError> {
-        let Place::Memory { bytes, hash, held } = std::mem::replace(&mut self.place, Place::Lost)
-        else {
-            return Ok(());
+        let (bytes, hash, held) = match std::mem::replace(&mut self.place, Place::Lost) {
+            Place::Memory { bytes, hash, held } => (bytes, hash, held),
+            elsewhere => {
+                self.place = elsewhere;
+                return Ok(());
+            }
         };
         let shared = Arc::clone(&self.shared);
         let disk = blocking(move || {
