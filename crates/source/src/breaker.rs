@@ -169,7 +169,10 @@ impl Admission {
                 self.breaker.record(kind);
                 let finding = match (verdict(kind), outcome) {
                     (Verdict::Well, _) => Some(Ok(())),
-                    (Verdict::Down, Err(error)) => Some(Err(error.clone())),
+                    // Others learn what is wrong with upstream, not what was asked of it.
+                    (Verdict::Down, Err(error)) => {
+                        Some(Err(SourceError::new(error.kind(), error.0.text.clone())))
+                    }
                     _ => None,
                 };
                 waiting.send_replace(finding);
@@ -271,9 +274,16 @@ mod tests {
             async move { breaker.admit(LONG).await.map(drop) }
         });
         tokio::task::yield_now().await;
-        probe.finished(&outcome(SourceErrorKind::Unreachable));
+        let mut found = SourceError::new(SourceErrorKind::Unreachable, "no connection");
+        found.0.url = Some("https://mirror.example/what/others/asked".to_owned());
+        probe.finished::<()>(&Err(found));
         let failure = waiting.await.unwrap().unwrap_err();
         assert_eq!(failure.kind(), SourceErrorKind::Unreachable);
+        assert_eq!(failure.to_string(), "no connection");
+        assert_eq!(
+            failure.0.url, None,
+            "what the probe asked for is its own business"
+        );
 
         let probe = breaker.admit(LONG).await.unwrap();
         let waiting = tokio::spawn({

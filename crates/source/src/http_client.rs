@@ -23,6 +23,9 @@ use crate::{SourceError, SourceErrorKind, via_value};
 /// Redirects that are followed for one request.
 const REDIRECTS: usize = 10;
 
+/// What one answer over HTTP/2 may have under way: 20 MB/s at a round trip of 50 ms.
+const HTTP2_STREAM_WINDOW_BYTES: u32 = 1 << 20;
+
 /// A client for one base URL.
 pub(crate) struct HttpClient {
     client: reqwest::Client,
@@ -87,7 +90,8 @@ impl HttpClient {
             .connect_timeout(options.connect_timeout)
             .pool_max_idle_per_host(options.concurrent_requests)
             .pool_idle_timeout(Duration::from_secs(90))
-            .http2_adaptive_window(true)
+            .http2_initial_stream_window_size(HTTP2_STREAM_WINDOW_BYTES)
+            .http2_initial_connection_window_size(connection_window(options.concurrent_requests))
             .tcp_nodelay(true)
             // Proxies come from the settings, never from the environment of the process.
             .no_proxy();
@@ -382,6 +386,15 @@ impl<'a> Causes<'a> {
         }
         causes
     }
+}
+
+/// Room for all answers at once, so that one whose sink is slow never holds up the others.
+fn connection_window(concurrent_requests: usize) -> u32 {
+    const LARGEST: u32 = (1 << 31) - 1;
+    u32::try_from(concurrent_requests)
+        .unwrap_or(u32::MAX)
+        .saturating_mul(HTTP2_STREAM_WINDOW_BYTES)
+        .clamp(HTTP2_STREAM_WINDOW_BYTES, LARGEST)
 }
 
 /// A header's value as text, where it is some.

@@ -75,14 +75,15 @@ impl Upstream {
         let mut transfer = Transfer::new(self.url_of(path), kind);
         let outcome = match self.breaker.admit(self.options.queue_timeout).await {
             Err(failure) => Err(failure),
-            Ok(admission) => {
-                let outcome = match self.turn().await {
-                    Err(busy) => Err(busy),
-                    Ok(_turn) => self.repeat(&mut transfer, sink).await,
-                };
-                admission.finished(&outcome);
-                outcome
-            }
+            Ok(admission) => match self.turn().await {
+                // Our own queue says nothing about upstream: the admission is dropped.
+                Err(busy) => Err(busy),
+                Ok(_turn) => {
+                    let outcome = self.repeat(&mut transfer, sink).await;
+                    admission.finished(&outcome);
+                    outcome
+                }
+            },
         };
         let elapsed = asked.elapsed();
         let outcome = match outcome {

@@ -498,6 +498,11 @@ async fn behind_an_http_proxy_only_the_proxy_is_dialled() {
 
 /// A certificate for these names, signed by an authority; the authority's PEM.
 fn certified(names: &[&str]) -> (TlsAcceptor, String) {
+    certified_for(names, &[])
+}
+
+/// The same, for a server that chooses among these protocols.
+fn certified_for(names: &[&str], protocols: &[&str]) -> (TlsAcceptor, String) {
     let authority_key = rcgen::KeyPair::generate().unwrap();
     let mut authority = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
     authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
@@ -510,7 +515,7 @@ fn certified(names: &[&str]) -> (TlsAcceptor, String) {
         .signed_by(&key, &issuer)
         .unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
@@ -519,6 +524,10 @@ fn certified(names: &[&str]) -> (TlsAcceptor, String) {
             rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
         )
         .unwrap();
+    config.alpn_protocols = protocols
+        .iter()
+        .map(|name| name.as_bytes().to_vec())
+        .collect();
     (TlsAcceptor::from(Arc::new(config)), authority_pem)
 }
 
@@ -549,6 +558,29 @@ async fn an_extra_authority_is_trusted_for_its_upstream_and_no_other() {
         (SourceErrorKind::Tls, 1)
     );
     assert!(failure.to_string().contains("not trusted"), "{failure}");
+}
+
+#[tokio::test]
+async fn http_2_is_spoken_where_it_is_offered() {
+    use tokio::io::AsyncReadExt as _;
+    let (acceptor, authority) = certified_for(&["localhost"], &["h2", "http/1.1"]);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let base = SafeUrl::parse(&format!("https://localhost:{port}")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let upstream = upstream_at(&base, trusting(&folder, &authority));
+    let path = module_path("example.com/m");
+    let server = async {
+        let (connection, _) = listener.accept().await.unwrap();
+        let mut connection = acceptor.accept(connection).await.unwrap();
+        let mut preface = [0; 24];
+        connection.read_exact(&mut preface).await.unwrap();
+        preface
+    };
+    tokio::select! {
+        preface = server => assert_eq!(&preface, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+        listing = upstream.list(&path) => panic!("nobody answered, and yet {listing:?}"),
+    }
 }
 
 #[tokio::test]
@@ -658,7 +690,9 @@ async fn a_question_waits_for_its_turn_and_not_for_ever() {
         async move { upstream.list(&module_path("example.com/m")).await.map(drop) }
     });
     until_asked(&server, 1).await;
-    assert_eq!(list_failure(&upstream).await.kind(), SourceErrorKind::Busy);
+    for _ in 0..10 {
+        assert_eq!(list_failure(&upstream).await.kind(), SourceErrorKind::Busy);
+    }
     assert_eq!(server.requests().len(), 1);
     first.abort();
 }
