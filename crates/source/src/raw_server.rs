@@ -157,7 +157,7 @@ pub(crate) async fn until_asked(server: &RawServer, times: usize) {
 pub(crate) fn impatient() -> UpstreamOptions {
     UpstreamOptions {
         connect_timeout: Duration::from_secs(5),
-        stall_timeout: Duration::from_millis(250),
+        stall_timeout: Duration::from_secs(5),
         minimum_rate_window: Duration::from_millis(250),
         first_backoff: Duration::from_millis(1),
         ..UpstreamOptions::new("test", TlsRoots::none())

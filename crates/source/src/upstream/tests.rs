@@ -178,6 +178,7 @@ async fn an_upstream_that_stalls_or_trickles_is_too_slow_and_not_asked_again() {
     let silent = RawServer::start(|_, _| vec![Step::Hang]).await;
     let options = || UpstreamOptions {
         connect_timeout: Duration::from_millis(200),
+        stall_timeout: Duration::from_millis(250),
         ..impatient()
     };
     let failure = list_failure(&upstream_at(&silent.url(), options())).await;
@@ -190,7 +191,7 @@ async fn an_upstream_that_stalls_or_trickles_is_too_slow_and_not_asked_again() {
 
     let no_body =
         RawServer::start(|_, _| vec![Step::Send(head("200 OK", &[], Some(9))), Step::Hang]).await;
-    let failure = list_failure(&upstream_of(&no_body)).await;
+    let failure = list_failure(&upstream_at(&no_body.url(), options())).await;
     assert_eq!(
         (failure.kind(), failure.0.attempts),
         (SourceErrorKind::TimedOut, 1),
@@ -270,7 +271,11 @@ async fn a_zip_that_stands_still_half_way_is_resumed_too() {
         vec![Step::Send(bytes), Step::Hang]
     })
     .await;
-    let (outcome, sink) = fetch_zip(&upstream_of(&server)).await;
+    let options = UpstreamOptions {
+        stall_timeout: Duration::from_millis(250),
+        ..impatient()
+    };
+    let (outcome, sink) = fetch_zip(&upstream_at(&server.url(), options)).await;
     assert_eq!(outcome.unwrap().attempts, 2);
     assert!(sink.body == zip());
 }
