@@ -116,6 +116,8 @@ async fn followers_read_the_growing_file() {
         let end = (written + 50_000).min(bytes.len());
         file.write(bytes.slice(written..end)).await.unwrap();
         written = end;
+        // A fill asks for this each time it releases more.
+        file.spill().await.unwrap();
         let readable = file.readable_bytes();
         file.release(readable).unwrap();
         let mut seen = vec![0; usize::try_from(readable).unwrap()];
