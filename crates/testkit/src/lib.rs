@@ -8,13 +8,15 @@
 //! - [`Module`] makes the three files of a module version, as Go makes them or wrong in a chosen way.
 //! - [`FakeUpstream`] serves modules, counts every request, and misbehaves as a [`Behaviour`] says;
 //!   what must wait, waits at a [`Gate`] that the test opens, so that no test needs to sleep.
+//! - [`FakeSumdb`] is a checksum database with a key of its own, which can fork, roll back and fail.
 //! - [`Larder`] runs the real binary, [`GoCommand`] the real `go`, both in an environment of their own.
 //! - [`Connection`] and [`http2`] are clients that say exactly what the test wants said.
 //! - [`TestCa`] makes certificates at run time, so that none can expire in the repository.
 //!
 //! Nothing here dials outside loopback: each dial goes through [`assert_loopback`]. The crate knows
 //! nothing of Larder's own types, so that a fault there cannot hide itself here: hashes, zips and
-//! escapes are computed a second time.
+//! escapes are computed a second time. The one exception is [`FakeSumdb`], whose log is `gomod`'s and
+//! which the real go command checks.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -31,6 +33,7 @@ mod go_command;
 pub mod http2;
 mod larder;
 mod module;
+mod sumdb;
 #[cfg(test)]
 mod tests;
 mod upstream;
@@ -42,6 +45,7 @@ pub use gate::Gate;
 pub use go_command::{GoCommand, GoOutput};
 pub use larder::{Exited, Larder, LarderBuilder};
 pub use module::{LargeZip, Module, ZipVariant, escape};
+pub use sumdb::FakeSumdb;
 pub use upstream::{Behaviour, FakeUpstream, FakeUpstreamBuilder, Mounted, Seen};
 
 use std::net::SocketAddr;

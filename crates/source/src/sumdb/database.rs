@@ -356,7 +356,7 @@ impl Client {
                     return Ok(self.install(next));
                 }
                 Some(Ok(Swapped::Changed(theirs))) => {
-                    self.adopt(&newest, &theirs).await?;
+                    self.follow(&newest, &theirs, note, head).await?;
                     stored = theirs.into();
                 }
                 // Full disk: each lookup is proven against a head that follows from the stored one,
@@ -374,18 +374,31 @@ impl Client {
         Err(self.unavailable("the stored tree head changes faster than it can be followed"))
     }
 
-    /// Takes over the head that another process stored.
-    async fn adopt(self: &Arc<Self>, newest: &Newest, theirs: &[u8]) -> Result<(), ChecksumError> {
+    /// Takes note of the head that another process stored, while this one is about to store `head`.
+    async fn follow(
+        self: &Arc<Self>,
+        newest: &Newest,
+        theirs: &[u8],
+        note: &Note,
+        head: TreeHead,
+    ) -> Result<(), ChecksumError> {
         if theirs.is_empty() {
             // Someone emptied the cache; what we know in memory we go on knowing.
             return Ok(());
         }
-        let (note, head) = self.open(theirs)?;
-        if head.size <= newest.head.size {
-            return self.check_older(&note, head, newest).await;
+        let (their_note, their_head) = self.open(theirs)?;
+        if their_head.size <= head.size {
+            // Ours and theirs are both beginnings of one tree then, and so of each other.
+            let theirs = Newest {
+                head: their_head,
+                signed: Bytes::copy_from_slice(theirs),
+                ..Newest::default()
+            };
+            self.prove_newer(&theirs, note, head).await?;
+            return Ok(());
         }
-        let mut next = self.prove_newer(newest, &note, head).await?;
-        // Its edge is in a slot that we know nothing of; ours goes into either one next time.
+        let mut next = self.prove_newer(newest, &their_note, their_head).await?;
+        // They chose the slot of their edge themselves; ours goes into the other one as before.
         next.edge_slot = newest.edge_slot;
         self.install(next);
         Ok(())
