@@ -6,6 +6,8 @@
 use std::io::{Cursor, Write};
 
 use gomod::modfile::{self, ModFile, Mode};
+use gomod::sumdb::log::{Log, SigningKey};
+use gomod::sumdb::{Lookup, Note, SumdbSetting, Tile, TreeHead, Verifier};
 use gomod::zip::{FileFacts, FileKind, Limits, ReadAt, ZipError, check_and_hash, select_files};
 use gomod::{
     EscapedPath, EscapedVersion, GoModHash, GoSum, H1, Info, ModulePath, ModuleVersion,
@@ -229,6 +231,66 @@ pub(crate) const TARGETS: &[Target] = &[
             b"\xe2\x84\xaa",
             b"\xff",
         ],
+    },
+    Target {
+        name: "note",
+        run: note,
+        corpus: || {
+            let signed = signing_key()
+                .sign("go.sum database tree\n12\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n");
+            vec![signed.unwrap_or_default().into_bytes()]
+        },
+        words: &[
+            b"\n\n",
+            "\u{2014} ".as_bytes(),
+            b"sum.example ",
+            b"go.sum database tree\n",
+            b"9223372036854775808\n",
+            b"\r",
+        ],
+    },
+    Target {
+        name: "lookup",
+        run: lookup,
+        corpus: || {
+            let mut log = Log::default();
+            let id = log.append("a.b/c v1.0.0 h1:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n");
+            let answer = log.lookup(id.unwrap_or_default(), 1, &signing_key());
+            vec![answer.unwrap_or_default().into_bytes()]
+        },
+        words: &[
+            b"\n\n",
+            b"9223372036854775808\n",
+            b"-1\n",
+            b"\r",
+            b"/go.mod h1:",
+        ],
+    },
+    Target {
+        name: "tile-path",
+        run: tile_path,
+        corpus: || {
+            texts(&[
+                "tile/8/0/x001/x234/067",
+                "tile/8/3/000.p/3",
+                "tile/30/63/000",
+                "tile/1/data/x009/x223/x372/x036/x854/x775/807",
+            ])
+        },
+        words: &[b"x999/", b".p/", b"data/", b"/63/", b"+", b"00"],
+    },
+    Target {
+        name: "gosumdb",
+        run: gosumdb,
+        corpus: || {
+            vec![
+                b"off".to_vec(),
+                b"sum.golang.org https://mirror.example/db".to_vec(),
+                b"sum.golang.google.cn".to_vec(),
+                signing_key().verifier().to_string().into_bytes(),
+            ]
+        },
+        words: &[b"+", b" ", b"https://", b"/", b"@", b"sum.golang.org"],
     },
 ];
 
@@ -476,5 +538,42 @@ mod tests {
             let bytes = u64::try_from(archive.len()).unwrap();
             check_and_hash(archive.as_slice(), bytes, &module, &Limits::default()).unwrap();
         }
+    }
+}
+
+fn signing_key() -> SigningKey {
+    SigningKey::from_seed("sum.example", [7; 32]).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn note(input: &[u8]) {
+    if let Ok(note) = Note::open(input, signing_key().verifier()) {
+        assert!(note.signed().as_bytes() == input && note.signed().starts_with(note.text()));
+        if let Ok(head) = TreeHead::of(&note) {
+            assert!(note.text().starts_with(&head.text()));
+        }
+    }
+}
+
+fn lookup(input: &[u8]) {
+    if let Ok(lookup) = Lookup::parse(input) {
+        let record = &lookup.record;
+        let mut again = format!("{}\n{}\n", record.id, record.text).into_bytes();
+        again.extend_from_slice(lookup.signed_head());
+        assert_eq!(again, input);
+    }
+}
+
+fn tile_path(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    if let Ok(tile) = Tile::parse_path(&text) {
+        assert_eq!(tile.path(), text);
+        assert!(tile.hash_bytes() <= tile.full().hash_bytes());
+    }
+}
+
+fn gosumdb(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    if let Ok(SumdbSetting::Database { verifier, .. }) = SumdbSetting::parse(&text) {
+        assert_eq!(Verifier::parse(&verifier.to_string()), Ok(verifier));
     }
 }
