@@ -526,21 +526,6 @@ fn archives() -> Vec<Vec<u8>> {
     ]
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_archives_to_be_broken_are_good() {
-        let path = ModulePath::parse("larder.example/pantry").unwrap();
-        let module = ModuleVersion::new(path, Version::parse("v1.2.3").unwrap()).unwrap();
-        for archive in archives() {
-            let bytes = u64::try_from(archive.len()).unwrap();
-            check_and_hash(archive.as_slice(), bytes, &module, &Limits::default()).unwrap();
-        }
-    }
-}
-
 fn signing_key() -> SigningKey {
     SigningKey::from_seed("sum.example", [7; 32]).unwrap_or_else(|error| panic!("{error}"))
 }
@@ -575,5 +560,20 @@ fn gosumdb(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     if let Ok(SumdbSetting::Database { verifier, .. }) = SumdbSetting::parse(&text) {
         assert_eq!(Verifier::parse(&verifier.to_string()), Ok(verifier));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_archives_to_be_broken_are_good() {
+        let path = ModulePath::parse("larder.example/pantry").unwrap();
+        let module = ModuleVersion::new(path, Version::parse("v1.2.3").unwrap()).unwrap();
+        for archive in archives() {
+            let bytes = u64::try_from(archive.len()).unwrap();
+            check_and_hash(archive.as_slice(), bytes, &module, &Limits::default()).unwrap();
+        }
     }
 }
