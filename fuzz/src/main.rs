@@ -1,9 +1,9 @@
 //! No panic on any bytes: every reader of foreign text and files, fed with broken input.
 //!
-//! A driver of our own rather than a coverage-guided one, so that it runs on the stable compiler, in CI and on any
-//! machine, and each run says how to repeat it. A target is a plain function; it panics if the input does, or if
-//! something does not hold that always must. An input that made a target panic becomes a unit test
-//! of the crate that it was found in.
+//! A driver of our own rather than a coverage-guided one, so that it runs on the stable compiler,
+//! in CI and on any machine, and each run says how to repeat it. A target is a plain function; it
+//! panics if the input does, or if something does not hold that always must. An input that made a
+//! target panic becomes a unit test of the crate that it was found in.
 //!
 //! ```text
 //! cargo run -p fuzz -- [--seconds N] [--target NAME] [--seed N]

@@ -462,7 +462,8 @@ impl ReadAt for InParts<'_> {
     }
 }
 
-/// The first line is the version of the go directive, every other one a name; the kind is made from its length.
+/// The first line is the version of the go directive, every other one a name; the kind is made from
+/// its length.
 fn select(input: &[u8]) {
     let mut lines = input.split(|&byte| byte == b'\n');
     let go_version = String::from_utf8_lossy(lines.next().unwrap_or_default());

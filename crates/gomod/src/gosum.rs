@@ -1,10 +1,12 @@
 //! go.sum files.
 //!
-//! Read as cmd/go's `readGoSum` does: fields between any white space, blank lines skipped, no order expected and
-//! duplicates kept. Paths and versions stay as written, because the go command compares them as texts too.
+//! Read as cmd/go's `readGoSum` does: fields between any white space, blank lines skipped, no order
+//! expected and duplicates kept. Paths and versions stay as written, because the go command
+//! compares them as texts too.
 use crate::{H1, ParseError};
 
-/// The hash of an empty go.mod file. An old go command wrote it for things that are not modules; Go drops it since.
+/// The hash of an empty go.mod file. An old go command wrote it for things that are not modules; Go
+/// drops it since.
 const EMPTY_GO_MOD: &str = "h1:G7mAYYxgmS0lVkHyy2hEOLQCFB0DlQFTMLWggykrydY=";
 
 /// One line of a go.sum file.
@@ -30,9 +32,9 @@ pub struct GoSum {
 impl GoSum {
     /// Reads a go.sum file. Memory grows with the text, so bound it before.
     ///
-    /// A line with more or fewer than three fields is an error, as in Go. A hash of another kind than `h1:` is skipped:
-    /// Go keeps it for a later go command and verifies nothing by it. A broken `h1:` is an error here; Go would keep it and
-    /// fail later, as it can match nothing.
+    /// A line with more or fewer than three fields is an error, as in Go. A hash of another kind
+    /// than `h1:` is skipped: Go keeps it for a later go command and verifies nothing by it. A
+    /// broken `h1:` is an error here; Go would keep it and fail later, as it can match nothing.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         let mut lines = Vec::new();
         for (index, line) in text.split('\n').enumerate() {

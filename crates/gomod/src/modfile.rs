@@ -1,10 +1,11 @@
 //! go.mod files with positions (golang.org/x/mod/modfile).
 //!
-//! Three readers, as in Go: [`ModFile::parse`] strictly for a file that somebody is working on, in lax mode
-//! for the file of a dependency, and [`module_path`] where only the name is wanted and the rest may be
-//! broken. Nothing here edits or formats a file, except for [`synthesise`], which makes the one that a module without
-//! go.mod is given. Required and replaced versions are made canonical and never resolved: a branch name in a `require` is an error, as
-//! it is for every go.mod file that has been published.
+//! Three readers, as in Go: [`ModFile::parse`] strictly for a file that somebody is working on, in
+//! lax mode for the file of a dependency, and [`module_path()`] where only the name is wanted and
+//! the rest may be broken. Nothing here edits or formats a file, except for [`synthesise`], which
+//! makes the one that a module without go.mod is given. Required and replaced versions are made
+//! canonical and never resolved: a branch name in a `require` is an error, as it is for every
+//! go.mod file that has been published.
 mod directive;
 mod syntax;
 
@@ -18,8 +19,8 @@ const MAX_ERRORS: usize = 100;
 pub enum Mode {
     /// Go's `modfile.Parse`: what is unknown is an error.
     Strict,
-    /// Go's `modfile.ParseLax`, for dependencies: only `module`, `go`, `require`, `retract` and `ignore` are read, and
-    /// retractions in an unknown form are passed over.
+    /// Go's `modfile.ParseLax`, for dependencies: only `module`, `go`, `require`, `retract` and
+    /// `ignore` are read, and retractions in an unknown form are passed over.
     Lax,
 }
 
@@ -34,7 +35,8 @@ pub struct Position {
     pub byte: usize,
 }
 
-/// One fault of a go.mod file. Displayed as Go does: `go.mod:LINE: what`, with the column unless it is 1.
+/// One fault of a go.mod file. Displayed as Go does: `go.mod:LINE: what`, with the column unless it
+/// is 1.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {text}", go_mod_place(.position))]
 pub struct ModFileError {
@@ -51,7 +53,8 @@ fn go_mod_place(position: &Position) -> String {
     }
 }
 
-/// All faults of a go.mod file, in the order of the file; at least one and at most 100. Displayed one on a line.
+/// All faults of a go.mod file, in the order of the file; at least one and at most 100. Displayed
+/// one on a line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
 pub struct ModFileErrors(pub Vec<ModFileError>);
@@ -204,12 +207,13 @@ pub struct Ignore {
 }
 
 impl ModFile {
-    /// Reads a go.mod file. Bytes that are not UTF-8 are read as U+FFFD. Memory grows with the file, so bound it before:
-    /// Go takes at most 16 MiB.
+    /// Reads a go.mod file. Bytes that are not UTF-8 are read as U+FFFD. Memory grows with the
+    /// file, so bound it before: Go takes at most 16 MiB.
     pub fn parse(bytes: &[u8], mode: Mode) -> Result<Self, ModFileErrors> {
         let text = String::from_utf8_lossy(bytes);
         let mut reading = directive::Reading::new(mode);
-        // As in Go, a syntax error is told alone: what was understood before it may have been misread.
+        // As in Go, a syntax error is told alone: what was understood before it may have been
+        // misread.
         syntax::read(&text, &mut reading).map_err(|error| ModFileErrors(vec![error]))?;
         reading.finish()
     }
@@ -229,8 +233,8 @@ impl ModFile {
         self.module.as_ref()?.deprecated.as_deref()
     }
 
-    /// Why a version is retracted, if it is: the first rationale that says something, or an empty one. Compared by precedence, as cmd/go's
-    /// `modload.CheckRetractions` does.
+    /// Why a version is retracted, if it is: the first rationale that says something, or an empty
+    /// one. Compared by precedence, as cmd/go's `modload.CheckRetractions` does.
     pub fn retracts(&self, version: &Version) -> Option<&str> {
         let is_within = |retract: &&Retract| {
             semver::compare(&retract.low, version.as_str()).is_le()
@@ -249,8 +253,8 @@ impl ModFile {
     }
 }
 
-/// Go's `modfile.ModulePath`: the path of the first line that begins with `module`, whatever else is wrong with the file.
-/// `None` where Go says "is missing module path".
+/// Go's `modfile.ModulePath`: the path of the first line that begins with `module`, whatever else
+/// is wrong with the file. `None` where Go says "is missing module path".
 pub fn module_path(bytes: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(bytes);
     let path = text.split('\n').find_map(|line| {
@@ -265,7 +269,8 @@ pub fn module_path(bytes: &[u8]) -> Option<String> {
     Some(path.to_owned())
 }
 
-/// The go.mod file of a module that has none (rule 29): `module PATH\n` and nothing else, the path quoted if need be.
+/// The go.mod file of a module that has none (rule 29): `module PATH\n` and nothing else, the path
+/// quoted if need be.
 pub fn synthesise(module_path: &ModulePath) -> String {
     format!("module {}\n", auto_quote(module_path.as_str()))
 }

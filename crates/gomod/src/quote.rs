@@ -1,4 +1,5 @@
-//! Go's quoting (`strconv.Quote`, `strconv.Unquote`): for go.mod files and for messages in Go's words.
+//! Go's quoting (`strconv.Quote`, `strconv.Unquote`): for go.mod files and for messages in Go's
+//! words.
 use crate::unicode::is_printable;
 
 /// `strconv.Quote`: the text in double quotes, unprintable runes escaped.
@@ -64,8 +65,8 @@ fn push_escaped(to: &mut String, rune: char, quote: char) {
     to.push_str(escape);
 }
 
-/// `strconv.Unquote` of a text in double quotes or backquotes; `None` is Go's "invalid syntax". Escaped
-/// bytes that are not UTF-8 become U+FFFD.
+/// `strconv.Unquote` of a text in double quotes or backquotes; `None` is Go's "invalid syntax".
+/// Escaped bytes that are not UTF-8 become U+FFFD.
 pub(crate) fn unquote(text: &str) -> Option<String> {
     if let Some(raw) = text.strip_prefix('`') {
         let raw = raw.strip_suffix('`').filter(|raw| !raw.contains('`'))?;

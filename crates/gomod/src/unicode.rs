@@ -1,8 +1,9 @@
 //! What Go knows of Unicode that Rust's standard library tells otherwise: letters, printable runes
 //! and simple folding.
 //!
-//! File names, case collisions and quoting must come out as the go command has them, so the tables are recorded
-//! from it (`fixtures/unicode`). Nothing here decides what is allowed; `zip` and `modfile` do.
+//! File names, case collisions and quoting must come out as the go command has them, so the tables
+//! are recorded from it (`fixtures/unicode`). Nothing here decides what is allowed; `zip` and
+//! `modfile` do.
 mod tables;
 
 use std::borrow::Cow;
@@ -28,7 +29,8 @@ fn is_in(runs: &[(u32, u32)], rune: char) -> bool {
     run_at(runs, code, |&(first, _)| first).is_some_and(|&(_, last)| code <= last)
 }
 
-/// A form that is equal for two texts exactly when they differ by case only (Go's `strings.EqualFold`).
+/// A form that is equal for two texts exactly when they differ by case only (Go's
+/// `strings.EqualFold`).
 ///
 /// Each letter becomes the smallest that it folds together with, ASCII letters their lower case.
 pub(crate) fn fold(text: &str) -> Cow<'_, str> {

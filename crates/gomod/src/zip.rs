@@ -1,9 +1,10 @@
 //! Module zips: the rules of golang.org/x/mod/zip and the hash through the central directory.
 //!
-//! [`check_and_hash`] judges a complete archive that came from elsewhere; fills and `cache verify` call it before
-//! anything is stored. It accepts what Go's `zip.CheckZip` accepts, as far as there is only one way to
-//! read it: bytes outside of the files, headers that disagree with the directory, encryption and unknown compression
-//! are refused even though Go would look past them. Nothing is unpacked and nothing is kept.
+//! [`check_and_hash`] judges a complete archive that came from elsewhere; fills and `cache verify`
+//! call it before anything is stored. It accepts what Go's `zip.CheckZip` accepts, as far as there
+//! is only one way to read it: bytes outside of the files, headers that disagree with the
+//! directory, encryption and unknown compression are refused even though Go would look past them.
+//! Nothing is unpacked and nothing is kept.
 mod bytes;
 mod contents;
 mod directory;
@@ -97,8 +98,8 @@ pub enum ZipError {
 /// Checks a complete archive against every rule (names, layout, limits, go's `zip.CheckZip`) and
 /// computes its hash through the central directory.
 ///
-/// Memory is the directory (at most 64 MiB, usually a few KiB) and two blocks of 128 KiB. All sizes are judged before
-/// the first file is inflated, and no file is inflated beyond its declared size.
+/// Memory is the directory (at most 64 MiB, usually a few KiB) and two blocks of 128 KiB. All sizes
+/// are judged before the first file is inflated, and no file is inflated beyond its declared size.
 pub fn check_and_hash<R: ReadAt + ?Sized>(
     archive: &R,
     archive_bytes: u64,
@@ -122,8 +123,8 @@ pub fn check_and_hash<R: ReadAt + ?Sized>(
     })
 }
 
-/// The rules of Go's `zip.CheckZip`, in its order, up to the first that is broken. Returns the number of files
-/// and their total size.
+/// The rules of Go's `zip.CheckZip`, in its order, up to the first that is broken. Returns the
+/// number of files and their total size.
 fn check_entries(
     entries: &[DirectoryEntry<'_>],
     module: &ModuleVersion,

@@ -1,7 +1,7 @@
 //! The lines and blocks of a go.mod file, below the level of directives.
 //!
-//! A file is read once from the front and handed on line by line; there is no tree. That is possible because a
-//! comment belongs to the line that it stands on or to the next one.
+//! A file is read once from the front and handed on line by line; there is no tree. That is
+//! possible because a comment belongs to the line that it stands on or to the next one.
 use super::{ModFileError, Position};
 use crate::quote::quote_rune;
 use crate::unicode;
@@ -30,7 +30,8 @@ pub(super) struct Block<'t> {
     pub(super) comments: Comments<'t>,
 }
 
-/// The comments of a line or block, with their `//`. Blank lines between them are empty comments, as in Go.
+/// The comments of a line or block, with their `//`. Blank lines between them are empty comments,
+/// as in Go.
 #[derive(Default)]
 pub(super) struct Comments<'t> {
     pub(super) before: Vec<&'t str>,

@@ -1,7 +1,8 @@
 //! The files of an archive: local headers held against the directory, contents inflated and hashed.
 //!
-//! Entries are read in the order of their offsets, so that each must begin exactly where the one before
-//! ended: there is no room for gaps, overlaps or a prefix. Memory is two buffers, whatever the archive.
+//! Entries are read in the order of their offsets, so that each must begin exactly where the one
+//! before ended: there is no room for gaps, overlaps or a prefix. Memory is two buffers, whatever
+//! the archive.
 use aws_lc_rs::digest;
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 
@@ -13,8 +14,8 @@ const HEADER_SIGNATURE: u32 = u32::from_le_bytes(*b"PK\x03\x04");
 const HEADER_BYTES: usize = 30;
 const DESCRIPTOR_SIGNATURE: u32 = u32::from_le_bytes(*b"PK\x07\x08");
 
-/// Read and inflate in blocks of this size: big enough that the calls do not count, small enough for the
-/// second-level cache, where inflating, checksum and hash find the bytes again.
+/// Read and inflate in blocks of this size: big enough that the calls do not count, small enough
+/// for the second-level cache, where inflating, checksum and hash find the bytes again.
 const BLOCK_BYTES: usize = 128 << 10;
 
 /// SHA-256 of each entry, in the order of `entries`, or the first fault.
@@ -156,7 +157,8 @@ impl<'r, R: ReadAt + ?Sized> EntryReader<'r, R> {
         Ok(())
     }
 
-    /// Inflates exactly the declared bytes to exactly the declared size; stops at the first byte too many.
+    /// Inflates exactly the declared bytes to exactly the declared size; stops at the first byte
+    /// too many.
     fn inflate(
         &mut self,
         entry: &DirectoryEntry<'_>,

@@ -1,11 +1,12 @@
 //! The central directory of a zip archive, read once and strictly.
 //!
-//! Where Go's reader is lenient (bytes before the archive or after it, several disks), this one refuses: an
-//! archive that two readers could read in two ways has no place in a store. `contents` goes on to hold the
-//! local headers against what is read here.
+//! Where Go's reader is lenient (bytes before the archive or after it, several disks), this one
+//! refuses: an archive that two readers could read in two ways has no place in a store. `contents`
+//! goes on to hold the local headers against what is read here.
 use super::{ReadAt, ZipError, bytes::Fields, invalid, read_exact_at};
 
-/// The largest central directory that is read into memory. The largest public modules have less than 10 MiB.
+/// The largest central directory that is read into memory. The largest public modules have less
+/// than 10 MiB.
 const MAX_DIRECTORY_BYTES: u64 = 64 << 20;
 
 /// The most entries of an archive, folders included.
@@ -220,7 +221,8 @@ impl ShortEnd {
     }
 }
 
-/// The place that the 64-bit end record gives. Without one, the marks are plain values (a directory of exactly 65,535 entries).
+/// The place that the 64-bit end record gives. Without one, the marks are plain values (a directory
+/// of exactly 65,535 entries).
 fn zip64_place<R: ReadAt + ?Sized>(
     archive: &R,
     end: &[u8],

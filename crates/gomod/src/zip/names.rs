@@ -16,7 +16,8 @@ const MAX_TOLD_BYTES: usize = 200;
 /// The most files and folders of one archive. Ours, not Go's; ten times the largest known module.
 const MAX_NODES: usize = 1 << 20;
 
-/// Go's `module.CheckFilePath` (rule 33): the name as text, or what is wrong with it, in Go's words.
+/// Go's `module.CheckFilePath` (rule 33): the name as text, or what is wrong with it, in Go's
+/// words.
 pub(super) fn check_file_path(name: &[u8]) -> Result<&str, String> {
     let Ok(text) = std::str::from_utf8(name) else {
         return Err(malformed(name, "invalid UTF-8"));

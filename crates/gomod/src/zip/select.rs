@@ -1,7 +1,8 @@
 //! Which files of a source tree make up a module zip (`zip.CheckFiles`, rules 34 to 37).
 //!
-//! For those who build module zips from a repository: facts about files in, verdicts out. The LICENSE that a
-//! module in a subdirectory takes from the repository's root is not part of this; whoever lists the files adds it to the list.
+//! For those who build module zips from a repository: facts about files in, verdicts out. The
+//! LICENSE that a module in a subdirectory takes from the repository's root is not part of this;
+//! whoever lists the files adds it to the list.
 use std::collections::HashSet;
 
 use super::Limits;
@@ -40,8 +41,8 @@ pub struct Unselected {
     pub reason: String,
 }
 
-/// The verdict on a source tree. Every file is in exactly one list, except that of files with the very same name only
-/// the first fault is told, as in Go.
+/// The verdict on a source tree. Every file is in exactly one list, except that of files with the
+/// very same name only the first fault is told, as in Go.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selected {
     /// Places in the list of the files that make up the zip, in order.
@@ -61,8 +62,9 @@ impl Selected {
     }
 }
 
-/// Applies Go's rules to the files of a module, in Go's order. `go_version` is what the root go.mod file says (`1.21`), read in lax
-/// mode: vendored files are told apart in two ways, before 1.24 and since.
+/// Applies Go's rules to the files of a module, in Go's order. `go_version` is what the root go.mod
+/// file says (`1.21`), read in lax mode: vendored files are told apart in two ways, before 1.24 and
+/// since.
 pub fn select_files(
     files: &[FileFacts<'_>],
     go_version: Option<&str>,
@@ -157,7 +159,8 @@ fn check_size(name: &str, bytes: u64, limits: &Limits) -> Result<(), Fault> {
     }
 }
 
-/// Folders below the root that hold a regular file named go.mod in any case, with their final slash.
+/// Folders below the root that hold a regular file named go.mod in any case, with their final
+/// slash.
 fn nested_modules<'a>(files: &[FileFacts<'a>]) -> HashSet<&'a [u8]> {
     files
         .iter()
@@ -181,8 +184,8 @@ fn folders(name: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// Which files of vendor folders are left out; the checksums of all modules depend on it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum VendorRule {
-    /// Before Go 1.24, with a mistake that must be kept: in nested vendor folders, the name is cut at the wrong
-    /// place, so that files directly in them are left out too.
+    /// Before Go 1.24, with a mistake that must be kept: in nested vendor folders, the name is cut
+    /// at the wrong place, so that files directly in them are left out too.
     Old,
     /// Since Go 1.24.
     New,

@@ -48,7 +48,8 @@ fn archives_are_judged_as_go_judges_them() {
             }
             Err(error) => {
                 assert_ne!(broken_content, "", "{name}: {error}");
-                // Go has one text for everything that is not an archive, and its own for what inflating finds.
+                // Go has one text for everything that is not an archive, and its own for what
+                // inflating finds.
                 if !broken_rule.is_empty() && !broken_rule.starts_with("zip:") {
                     let reason = broken_rule.split_once(": ");
                     let reason = reason.map_or(broken_rule, |(_, reason)| reason);
