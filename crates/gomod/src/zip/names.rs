@@ -46,6 +46,9 @@ fn malformed(name: &[u8], reason: &str) -> String {
 
 /// One element of a file name.
 fn check_file_element(element: &str) -> Result<(), String> {
+    if !element.is_empty() && element.bytes().all(|byte| byte == b'.') {
+        return Err(format!("invalid path element {}", quote(element)));
+    }
     path::check_dots(element)?;
     if let Some(rune) = element.chars().find(|&rune| !is_file_name_rune(rune)) {
         return Err(format!("invalid char {}", quote_rune(rune)));
