@@ -9,8 +9,9 @@ use super::{Words, latest_of};
 use crate::failure::Failure;
 use crate::serve::read_ahead::read_whole;
 
-/// `.info` and `.mod` files read here are bounded by this; larger ones count as unreadable.
-const SMALL_FILE_BYTES: u64 = 16 << 20;
+/// `.info` and `.mod` files read here are bounded by this; a parsed go.mod takes many times its size.
+/// Larger ones count as unreadable; no real one comes near.
+const SMALL_FILE_BYTES: u64 = 1 << 20;
 
 /// The versions that `@v/list` names; `None` where the store has none of the module.
 pub(super) async fn list(
@@ -125,8 +126,8 @@ async fn small_file(
         return Ok(None);
     };
     match opened.body {
+        _ if opened.len_bytes > SMALL_FILE_BYTES => Ok(None),
         Body::Bytes(bytes) => Ok(Some(bytes)),
-        Body::File(_) if opened.len_bytes > SMALL_FILE_BYTES => Ok(None),
         Body::File(file) => read_whole(&file, opened.len_bytes)
             .await
             .map(Some)
