@@ -58,8 +58,10 @@ async fn run(config: &Config, command: &[OsString]) -> Result<Outcome, Complaint
         // An error means that the sender is gone, which is reason enough to stop.
         let _gone = stopped.await;
     }));
+    // Before the command runs: a signal that comes as soon as it does must not end us alone.
+    let signals = Signals::listen()?;
     let outcome = match start(command, &announce::go_variables(config, address)) {
-        Ok(child) => Ok(Outcome::Status(status(wait(child).await?))),
+        Ok(child) => Ok(Outcome::Status(status(wait(child, signals).await?))),
         Err(outcome) => Ok(outcome),
     };
     drop(stop);
@@ -87,22 +89,37 @@ fn start(command: &[OsString], variables: &[(&'static str, String)]) -> Result<C
     })
 }
 
-/// Waits for the command, and hands on the signals that are meant for it.
-async fn wait(mut child: Child) -> Result<ExitStatus, Complaint> {
-    let on = |kind| signal(kind).map_err(Complaint::from_error);
-    let mut terminate = on(SignalKind::terminate())?;
-    let mut hang_up = on(SignalKind::hangup())?;
-    let mut quit = on(SignalKind::quit())?;
-    let mut interrupt = on(SignalKind::interrupt())?;
+/// The signals that are meant for the command.
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    hang_up: tokio::signal::unix::Signal,
+    quit: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, Complaint> {
+        let on = |kind| signal(kind).map_err(Complaint::from_error);
+        Ok(Self {
+            terminate: on(SignalKind::terminate())?,
+            hang_up: on(SignalKind::hangup())?,
+            quit: on(SignalKind::quit())?,
+            interrupt: on(SignalKind::interrupt())?,
+        })
+    }
+}
+
+/// Waits for the command, and hands signals on to it.
+async fn wait(mut child: Child, mut signals: Signals) -> Result<ExitStatus, Complaint> {
     // Control-C at a terminal reaches the command by itself; a second one would mean "at once".
     let at_terminal = std::io::stdin().is_terminal();
     loop {
         let (received, is_shared) = tokio::select! {
             status = child.wait() => return status.map_err(Complaint::from_error),
-            _ = terminate.recv() => (Signal::TERM, false),
-            _ = hang_up.recv() => (Signal::HUP, false),
-            _ = quit.recv() => (Signal::QUIT, at_terminal),
-            _ = interrupt.recv() => (Signal::INT, at_terminal),
+            _ = signals.terminate.recv() => (Signal::TERM, false),
+            _ = signals.hang_up.recv() => (Signal::HUP, false),
+            _ = signals.quit.recv() => (Signal::QUIT, at_terminal),
+            _ = signals.interrupt.recv() => (Signal::INT, at_terminal),
         };
         if !is_shared {
             hand_on(&child, received);
