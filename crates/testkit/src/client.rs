@@ -213,6 +213,13 @@ impl Connection {
         (len_bytes, hex(sum.finish().as_ref()), ending)
     }
 
+    /// Reads the rest of the body and forgets it: its length.
+    pub fn skip_rest(&mut self) -> (u64, Ending) {
+        let mut len_bytes = 0;
+        let ending = self.drain(|chunk| len_bytes += chunk.len() as u64);
+        (len_bytes, ending)
+    }
+
     /// Asks and reads the whole answer.
     #[track_caller]
     pub fn ask(&mut self, method: &str, target: &str, headers: &[(&str, &str)]) -> Answer {

@@ -26,11 +26,13 @@ pub struct Larder {
 pub struct LarderBuilder {
     binary: PathBuf,
     home: Arc<TempDir>,
+    listen: String,
     cache_dir: PathBuf,
     upstream: Option<String>,
     sumdb: Option<String>,
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
+    file_limit_kibibytes: Option<u64>,
 }
 
 /// A process that ended.
@@ -51,12 +53,14 @@ impl Larder {
         let home = TempDir::with_prefix("larder-test-").unwrap();
         LarderBuilder {
             binary: binary.into(),
+            listen: "127.0.0.1:0".into(),
             cache_dir: home.path().join("cache"),
             home: Arc::new(home),
             upstream: None,
             sumdb: Some("off".into()),
             arguments: Vec::new(),
             environment: Vec::new(),
+            file_limit_kibibytes: None,
         }
     }
 
@@ -145,6 +149,12 @@ impl Larder {
 }
 
 impl LarderBuilder {
+    /// Sets `--listen`, which is `127.0.0.1:0` else.
+    pub fn listen(mut self, address: impl Into<String>) -> Self {
+        self.listen = address.into();
+        self
+    }
+
     /// Sets `--upstream`.
     pub fn upstream(mut self, list: impl Into<String>) -> Self {
         self.upstream = Some(list.into());
@@ -181,6 +191,12 @@ impl LarderBuilder {
         self
     }
 
+    /// Lets no file grow beyond this, as if the disk were full then.
+    pub fn full_disk_beyond(mut self, kibibytes: u64) -> Self {
+        self.file_limit_kibibytes = Some(kibibytes);
+        self
+    }
+
     /// The folder that is HOME, for files of the test; goes away with the last builder or process.
     pub fn home(&self) -> &Path {
         self.home.path()
@@ -208,7 +224,7 @@ impl LarderBuilder {
         let mut command = self.command();
         command
             .arg("serve")
-            .args(["--listen", "127.0.0.1:0"])
+            .args(["--listen", &self.listen])
             .args(self.serve_arguments());
         let mut process = Process::start(command);
         let line = eventually("a line on stdout, or the end", || {
@@ -237,7 +253,10 @@ impl LarderBuilder {
     /// Runs `larder serve` with the arguments given and waits for its end.
     pub fn run_serve(self) -> Exited {
         let mut command = self.command();
-        command.arg("serve").args(self.serve_arguments());
+        command
+            .arg("serve")
+            .args(["--listen", &self.listen])
+            .args(self.serve_arguments());
         Process::start(command).wait()
     }
 
@@ -262,7 +281,16 @@ impl LarderBuilder {
 
     fn command(&self) -> Command {
         raise_file_limit();
-        let mut command = Command::new(&self.binary);
+        let mut command = match self.file_limit_kibibytes {
+            None => Command::new(&self.binary),
+            Some(kibibytes) => {
+                // A POSIX shell counts blocks of 512 bytes. The signal would kill instead of failing.
+                let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$@\"", kibibytes * 2);
+                let mut shell = Command::new("/bin/sh");
+                shell.args(["-c", &script, "sh"]).arg(&self.binary);
+                shell
+            }
+        };
         command
             .env_clear()
             .env("HOME", self.home.path())

@@ -44,7 +44,7 @@ pub use client::{Answer, Connection, Ending, Head};
 pub use gate::Gate;
 pub use go_command::{GoCommand, GoOutput};
 pub use larder::{Exited, Larder, LarderBuilder};
-pub use module::{LargeZip, Module, ZipVariant, escape};
+pub use module::{LargeZip, Module, ZipVariant, escape, sha256_hex};
 pub use sumdb::FakeSumdb;
 pub use upstream::{Behaviour, FakeUpstream, FakeUpstreamBuilder, Mounted, Seen};
 

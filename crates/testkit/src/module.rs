@@ -24,7 +24,7 @@ pub struct Module {
 pub enum ZipVariant {
     /// Not at all: deflated, data descriptors.
     AsGo,
-    /// Other bytes with the same `h1:`: compressed less.
+    /// Other bytes with the same `h1:`: not compressed.
     OtherBytes,
     /// A file has other content, so the `h1:` differs.
     WrongContent,
@@ -170,7 +170,7 @@ impl Module {
     pub fn zip_as(&self, variant: &ZipVariant) -> Bytes {
         let mut zip = ZipWriter::new(Vec::new());
         let method = match variant {
-            ZipVariant::OtherBytes => Method::Deflated(1),
+            ZipVariant::OtherBytes => Method::Stored,
             _ => Method::Deflated(9),
         };
         if matches!(variant, ZipVariant::Prefixed) {
@@ -324,7 +324,8 @@ fn h1(mut sums: Vec<(String, String)>) -> String {
     format!("h1:{}", STANDARD.encode(text.finish()))
 }
 
-pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
+/// SHA-256 in lower-case hex.
+pub fn sha256_hex(bytes: &[u8]) -> String {
     hex(digest::digest(&digest::SHA256, bytes).as_ref())
 }
 

@@ -1,0 +1,69 @@
+//! What a user sees of the real binary: over HTTP, through the real go command, and at its exit.
+//!
+//! Every test starts its own server and its own upstream on loopback; what upstream was asked is
+//! counted. `testkit` says how. One binary for all, so that it links once.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "tests fail loudly and read what the process left behind"
+)]
+
+mod checksum;
+mod crash;
+mod fallback;
+mod fill;
+mod go_command;
+mod offline;
+mod protocol;
+mod startup;
+mod tls;
+mod upstream_faults;
+
+use testkit::{Answer, FakeUpstream, Larder, LarderBuilder, Module};
+
+/// The binary under test.
+fn larder() -> LarderBuilder {
+    Larder::builder(env!("CARGO_BIN_EXE_larder"))
+}
+
+/// The binary under test in front of one upstream.
+fn larder_over(upstream: &FakeUpstream) -> Larder {
+    larder().upstream(upstream.url()).start()
+}
+
+/// A small module.
+fn hello() -> Module {
+    Module::new("example.com/hello", "v1.0.0")
+}
+
+/// Fails the test unless the answer is an error as the go command can print it: plain text of at most
+/// 8 lines and 600 bytes.
+#[track_caller]
+fn expect_error(answer: Answer, status: u16) -> String {
+    let answer = answer.expect_status(status);
+    assert_eq!(
+        answer.header("content-type"),
+        Some("text/plain; charset=utf-8")
+    );
+    let text = answer.text();
+    assert!(!text.trim().is_empty(), "an error without a word");
+    assert!(
+        text.len() <= 600 && text.lines().count() <= 8,
+        "{} bytes: {text}",
+        text.len()
+    );
+    assert!(
+        text.lines().all(|line| !line.trim().is_empty()),
+        "go stops at a blank line: {text}"
+    );
+    text
+}
+
+/// Fails the test unless `text` holds each of `parts`.
+#[track_caller]
+fn expect_parts(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "no `{part}` in: {text}");
+    }
+}
