@@ -14,8 +14,9 @@ use crate::larder::{self, Larder, Usage};
 use crate::process::{output, run};
 use crate::{Outcome, repository};
 
-/// A module of the graph whose versions are listed and which is added to a new module.
-const SAMPLE: (&str, &str) = ("github.com/spf13/cobra", "v1.10.2");
+/// A module of the graph whose versions are listed and which is added to a new module. It requires no
+/// other, so everything that a new module needs of it is in the graph.
+const SAMPLE: (&str, &str) = ("github.com/BurntSushi/toml", "v1.6.0");
 
 /// Where the filled folder of the last run is.
 pub(crate) fn filled_folder() -> Outcome<PathBuf> {
@@ -32,7 +33,6 @@ pub(crate) fn run_graph() -> Outcome {
     }
     fs_err::create_dir_all(&work)?;
     let cache = filled_folder()?;
-    let serve = vec!["--cache-dir".to_owned(), cache.display().to_string()];
     let database = output(Command::new("go").args(["env", "GOSUMDB"]))?
         .trim()
         .to_owned();
@@ -43,20 +43,36 @@ pub(crate) fn run_graph() -> Outcome {
     }
 
     let mut table = Table::default();
-    let larder = Larder::start(&binary, &serve, &[], &work.join("online.log"))?;
-    let client = Client::new(&work, "cold", &larder.url, &database)?;
+    let outcome = download(&binary, &work, &cache, &database, &mut table);
+    table.print();
+    outcome?;
+    println!("\n{}", contents(&cache.join("download"))?);
+    Ok(())
+}
+
+/// All steps, up to the first that fails.
+fn download(
+    binary: &Path,
+    work: &Path,
+    cache: &Path,
+    database: &str,
+    table: &mut Table,
+) -> Outcome {
+    let serve = vec!["--cache-dir".to_owned(), cache.display().to_string()];
+    let larder = Larder::start(binary, &serve, &[], &work.join("online.log"))?;
+    let client = Client::new(work, "cold", &larder.url, database)?;
     table.measured("cold: go mod download", &larder, || {
         client.go(&["mod", "download"])
     })?;
     table.measured("go mod verify", &larder, || client.go(&["mod", "verify"]))?;
     client.clear()?;
-    let client = Client::new(&work, "warm", &larder.url, &database)?;
+    let client = Client::new(work, "warm", &larder.url, database)?;
     table.measured("warm: go mod download", &larder, || {
         client.go(&["mod", "download"])
     })?;
     client.clear()?;
     // Without a go.sum the go command itself asks the checksum database for every file, through Larder.
-    let client = Client::new(&work, "unsummed", &larder.url, &database)?;
+    let client = Client::new(work, "unsummed", &larder.url, database)?;
     fs_err::remove_file(client.project.join("go.sum"))?;
     table.measured("warm, without go.sum: every sum asked", &larder, || {
         client.go(&["mod", "download"])
@@ -70,14 +86,14 @@ pub(crate) fn run_graph() -> Outcome {
 
     let mut offline = serve;
     offline.push("--offline".to_owned());
-    let larder = Larder::start(&binary, &offline, &[], &work.join("offline.log"))?;
-    let client = Client::new(&work, "offline", &larder.url, &database)?;
+    let larder = Larder::start(binary, &offline, &[], &work.join("offline.log"))?;
+    let client = Client::new(work, "offline", &larder.url, database)?;
     table.measured("offline: go mod download", &larder, || {
         client.go(&["mod", "download"])
     })?;
     table.measured("go mod verify", &larder, || client.go(&["mod", "verify"]))?;
     client.clear()?;
-    let client = Client::new(&work, "offline-unsummed", &larder.url, &database)?;
+    let client = Client::new(work, "offline-unsummed", &larder.url, database)?;
     fs_err::remove_file(client.project.join("go.sum"))?;
     table.measured("offline, without go.sum", &larder, || {
         client.go(&["mod", "download"])
@@ -86,7 +102,7 @@ pub(crate) fn run_graph() -> Outcome {
     larder.stop()?;
 
     let folder = format!("file://{}", cache.join("download").display());
-    let client = Client::new(&work, "folder", &folder, &database)?;
+    let client = Client::new(work, "folder", &folder, database)?;
     table.unserved("folder: go mod download", || {
         client.go(&["mod", "download"])
     })?;
@@ -94,7 +110,7 @@ pub(crate) fn run_graph() -> Outcome {
     client.clear()?;
     // A folder has no checksum database, and a new module has no go.sum yet. What is in the folder
     // was verified when it came in.
-    let client = Client::empty(&work, "folder-get", &folder, "off")?;
+    let client = Client::empty(work, "folder-get", &folder, "off")?;
     let (module, version) = SAMPLE;
     table.unserved("folder: go list -m -versions", || {
         let versions = client.ask(&["list", "-m", "-versions", module])?;
@@ -106,10 +122,7 @@ pub(crate) fn run_graph() -> Outcome {
     table.unserved("folder: go get", || {
         client.go(&["get", &format!("{module}@{version}")])
     })?;
-    client.clear()?;
-    table.print();
-    println!("\n{}", contents(&cache.join("download"))?);
-    Ok(())
+    client.clear()
 }
 
 /// What the store's folder holds, in numbers.

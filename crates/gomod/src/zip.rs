@@ -13,7 +13,7 @@ mod select;
 
 pub use select::{FileFacts, FileKind, Selected, Unselected, select_files};
 
-use directory::{Directory, DirectoryEntry, invalid_entry};
+use directory::{Directory, DirectoryEntry, invalid_entry, printable};
 use names::{Collisions, NameKind};
 
 use crate::{H1, ModuleVersion, Sha256, ZipHash};
@@ -87,6 +87,14 @@ pub enum ZipError {
     /// The archive breaks a rule; the text says which file and which rule.
     #[error("{0}")]
     Invalid(String),
+    /// It has a file that is not below the module's `PATH@VERSION/`.
+    #[error("{name}: path does not have prefix \"{prefix}\"")]
+    OutsideModule {
+        /// The file's name, printable.
+        name: String,
+        /// What it must begin with.
+        prefix: String,
+    },
     /// The archive or a file in it is over a limit.
     #[error("{0}")]
     TooLarge(String),
@@ -168,7 +176,10 @@ fn check_name<'a>(
 ) -> Result<Option<&'a str>, ZipError> {
     let fault = |reason: &str| Err(invalid_entry(entry.name, reason));
     let Some(name) = entry.name.strip_prefix(prefix.as_bytes()) else {
-        return fault(&format!("path does not have prefix \"{prefix}\""));
+        return Err(ZipError::OutsideModule {
+            name: printable(entry.name),
+            prefix: prefix.to_owned(),
+        });
     };
     let (name, kind) = match name.strip_suffix(b"/") {
         Some(folder) => (folder, NameKind::Folder),

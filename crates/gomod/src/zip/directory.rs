@@ -399,8 +399,9 @@ pub(super) fn widen<const N: usize>(short: [u32; N], extra: &[u8]) -> Option<[u6
     }
 }
 
+/// A fault of one file, worded as the go command words it: people search for its words.
 pub(super) fn invalid_entry(name: &[u8], reason: &str) -> ZipError {
-    invalid(format!("`{}`: {reason}", printable(name)))
+    invalid(format!("{}: {reason}", printable(name)))
 }
 
 /// A name for messages: cut, and without control characters.

@@ -170,6 +170,12 @@ impl ModuleVerifier {
             staged.len_bytes(),
             staged.key().module.clone(),
         );
+        // As the go command names a zip that it refuses.
+        let name = format!(
+            "{}/@v/{}.zip",
+            module.path().escape().as_str(),
+            module.version().escape().as_str()
+        );
         let turn = self.verifying.clone().acquire_owned().await;
         let judged = tokio::task::spawn_blocking(move || {
             let _turn = turn;
@@ -181,7 +187,15 @@ impl ModuleVerifier {
         });
         match judged.await {
             Ok(Ok(report)) => Ok(report.hash.0),
-            Ok(Err(ZipError::Invalid(text))) => Err(VerifyError::Invalid(text)),
+            Ok(Err(ZipError::Invalid(text))) => {
+                Err(VerifyError::Invalid(format!("unzip {name}: {text}")))
+            }
+            Ok(Err(ZipError::OutsideModule { name: file, prefix })) => {
+                Err(VerifyError::Invalid(format!(
+                    "zip for {} has unexpected file {file}",
+                    prefix.trim_end_matches('/')
+                )))
+            }
             Ok(Err(ZipError::TooLarge(text))) => Err(VerifyError::TooLarge(text)),
             Ok(Err(ZipError::Io(error))) => Err(VerifyError::Io(error.to_string())),
             Err(died) => Err(VerifyError::Io(format!("the verification died: {died}"))),

@@ -161,7 +161,12 @@ type Parts = (StatusCode, Outcome, Option<Duration>, Vec<String>);
 )]
 fn source(error: &SourceError) -> Parts {
     let failure = &error.0;
-    let mut lines = vec![failure.text.clone()];
+    // What upstream wrote of an absence is what the go command would show without us; our own
+    // sentence would say less.
+    let mut lines = match &failure.upstream_text {
+        Some(_) if error.is_absence() => Vec::new(),
+        _ => vec![failure.text.clone()],
+    };
     if let Some(upstream_text) = &failure.upstream_text {
         lines.extend(upstream_text.lines().map(str::to_owned));
     }
@@ -351,6 +356,26 @@ mod tests {
         check(SourceErrorKind::ForbiddenAddress, 502);
         check(SourceErrorKind::Loop, 508);
         check(SourceErrorKind::Internal, 500);
+    }
+
+    #[test]
+    fn an_absence_is_told_in_upstreams_own_words_and_with_our_notes() {
+        let mut error = SourceError::new(SourceErrorKind::NotExist, "it answered 404 Not Found");
+        error.0.upstream_text = Some("not found: unknown revision v1.9.9".into());
+        error.0.notes = vec!["direct was not tried".into()];
+        let said = say(&Failure::source(error.clone()));
+        assert_eq!(
+            said.body,
+            "not found: unknown revision v1.9.9\ndirect was not tried\n"
+        );
+        error.0.kind = SourceErrorKind::Unreachable;
+        let said = say(&Failure::source(error));
+        assert!(
+            said.body
+                .starts_with("it answered 404 Not Found\nnot found"),
+            "{}",
+            said.body
+        );
     }
 
     #[test]
