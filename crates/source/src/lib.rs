@@ -1,7 +1,7 @@
 //! Where module files come from: upstream proxies, folders, chains of them, and the checksum
 //! database's client.
 //!
-//! The binary calls [`build`] with the GOPROXY list and gets one [`Source`]: private names stop at
+//! The binary calls [`build()`] with the GOPROXY list and gets one [`Source`]: private names stop at
 //! [`privacy::PrivateAware`], then [`Chain`] walks the list and asks each [`Upstream`] or [`FileSource`].
 //! The crate writes what it fetches into a [`Sink`] and stores nothing; whether a file is the right one is
 //! for the sink to say. It reads no environment variable and names no status for our own clients. Private
