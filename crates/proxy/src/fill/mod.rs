@@ -24,7 +24,7 @@ use source::privacy::Privacy;
 use source::sumdb::ChecksumSource;
 use store::first_seen::FirstSeen;
 use store::{Committed, FileKey, Opened, Staging, Store, Verified};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::answer::Answers;
 use crate::failure::Failure;
@@ -133,6 +133,8 @@ struct Inner {
     queue: Semaphore,
     verifying: Arc<Semaphore>,
     follow_ups: Arc<Semaphore>,
+    /// Told of each flight that ends.
+    landed: Notify,
 }
 
 impl Fills {
@@ -148,6 +150,7 @@ impl Fills {
                 // Verification is pure CPU; more at once than cores would only hold more memory.
                 verifying: Arc::new(Semaphore::new(cores)),
                 follow_ups: Arc::new(Semaphore::new(FOLLOW_UPS)),
+                landed: Notify::new(),
             }),
         }
     }
@@ -224,6 +227,22 @@ impl Fills {
                 })
             }
             served @ (Served::Stored(_) | Served::Fetched { .. }) => Ok(served),
+        }
+    }
+
+    /// Waits until every file that was handed out is stored. Fills that are still fetching are not
+    /// waited for: their next client begins them anew.
+    pub(crate) async fn settled(&self) {
+        loop {
+            let mut landed = std::pin::pin!(self.inner.landed.notified());
+            landed.as_mut().enable();
+            let committing = |flight: &watch::Sender<Progress>| {
+                matches!(&*flight.borrow(), Progress::Done(Ok(_)))
+            };
+            if !self.inner.flights.lock().values().any(committing) {
+                return;
+            }
+            landed.await;
         }
     }
 
@@ -435,6 +454,7 @@ impl Drop for Landing {
     fn drop(&mut self) {
         self.inner.flights.lock().remove(&self.key);
         self.inner.parts.metrics.flights.dec();
+        self.inner.landed.notify_waiters();
     }
 }
 

@@ -56,6 +56,8 @@ const HEAD_BYTES: usize = 128 << 10;
 const STREAMS: u32 = 256;
 /// How long requests under way may take after the server was told to stop.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(60);
+/// How long the store may then take for the files that were handed out.
+const SETTLE_DEADLINE: Duration = Duration::from_secs(30);
 /// Pause after the system refused another connection (out of descriptors).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -218,6 +220,12 @@ impl Server {
             .is_err()
         {
             tracing::warn!("requests under way did not end in time and are cut off");
+        }
+        if tokio::time::timeout(SETTLE_DEADLINE, self.room.fills.settled())
+            .await
+            .is_err()
+        {
+            tracing::warn!("files that were served did not reach the store in time");
         }
         if let Some(renewal) = renewal {
             renewal.abort();
