@@ -18,11 +18,6 @@ use commands::Outcome;
 use settings::environment::Environment;
 use std::process::ExitCode;
 
-/// Freed memory goes back to the system sooner than with the system's own, and threads do not wait
-/// for each other.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let environment = Environment::of_process();
     let action = match command_line::parse(std::env::args_os()) {
