@@ -199,8 +199,9 @@ impl Answers {
         };
         tokio::spawn(async move {
             let outcome = landing.answers.ask(&landing.key).await;
-            sender.send_replace(Some(outcome));
+            // Off the board before it is told: who asks after an answer must not join its past.
             drop(landing);
+            sender.send_replace(Some(outcome));
         });
         Ok(receiver)
     }

@@ -272,13 +272,13 @@ impl Fills {
         };
         let fills = self.clone();
         tokio::spawn(async move {
-            fills.fly(&landing.key, &sender).await;
-            drop(landing);
+            fills.fly(landing, &sender).await;
         });
         Ok((receiver, Joined::Started))
     }
 
-    async fn fly(&self, key: &FileKey, progress: &watch::Sender<Progress>) {
+    async fn fly(&self, landing: Landing, progress: &watch::Sender<Progress>) {
+        let key = &landing.key;
         let parts = &self.inner.parts;
         let brought = tokio::select! {
             brought = self.bring(key, progress) => brought,
@@ -291,6 +291,8 @@ impl Fills {
             Ok(verified) => verified,
             Err(failure) => {
                 self.remember(key, &failure, streamed);
+                // Off the board before it is told: who asks after an answer must not join its past.
+                drop(landing);
                 progress.send_replace(Progress::Done(Err(failure)));
                 return;
             }

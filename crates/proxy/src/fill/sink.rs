@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use source::{Sink, SinkError, SourceName};
+use source::{Sink, SinkError, SourceError, SourceErrorKind, SourceName};
 use store::staging::StagingFile;
 use store::{FileKey, Staging, StoreError, Verified, VerifyError};
 use tokio::sync::watch;
@@ -110,11 +110,11 @@ impl Sink for FillSink<'_> {
         total_bytes: Option<u64>,
     ) -> Result<(), SinkError> {
         if self.has_released() && total_bytes != self.total_bytes {
-            return Err(self.fatal(Failure::Internal(
-                "another answer to the same request has another length than the one that clients \
-                 were promised"
-                    .into(),
-            )));
+            let error = SourceError::new(
+                SourceErrorKind::BadAnswer,
+                "the download broke off, and what came next has another length than clients were promised",
+            );
+            return Err(self.fatal(Failure::source(error)));
         }
         self.source = source.clone();
         self.total_bytes = total_bytes;
