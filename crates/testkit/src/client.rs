@@ -295,7 +295,7 @@ impl Answer {
     /// Fails the test unless the answer is complete and has this status.
     #[track_caller]
     pub fn expect_status(self, status: u16) -> Self {
-        assert_eq!(self.status(), status, "body: {}", self.text());
+        assert_eq!(self.status(), status, "body: {}", self.beginning());
         assert_eq!(
             self.ending,
             Ending::Complete,
@@ -305,16 +305,22 @@ impl Answer {
         self
     }
 
+    /// What a failed test shows of the body.
+    fn beginning(&self) -> String {
+        let shown = &self.body[..self.body.len().min(800)];
+        String::from_utf8_lossy(shown).escape_debug().to_string()
+    }
+
     /// Fails the test unless the body, which must be complete, is this.
     #[track_caller]
     pub fn expect_body(self, expected: &[u8]) -> Self {
         let answer = self.expect_status(200);
         assert!(
             answer.body == expected,
-            "{} other bytes than the {} expected: {:.300}",
+            "{} other bytes than the {} expected: {}",
             answer.body.len(),
             expected.len(),
-            answer.text()
+            answer.beginning()
         );
         answer
     }

@@ -11,7 +11,7 @@ fn large() -> Module {
 }
 
 /// The value of a counter or gauge without labels.
-fn metric(larder: &Larder, name: &str) -> u64 {
+fn metric(larder: &Larder, name: &str) -> usize {
     let text = larder.get("/-/metrics").expect_status(200).text();
     let line = text
         .lines()
@@ -37,7 +37,7 @@ fn clients_share_one_request(clients: usize) {
         connection.request("GET", &path, &[]);
     }
     eventually("all but one have joined", || {
-        (metric(&larder, "larder_fills_joined_total") as usize == clients - 1).then_some(())
+        (metric(&larder, "larder_fills_joined_total") == clients - 1).then_some(())
     });
     gate.open();
     for connection in &mut connections {
@@ -178,7 +178,7 @@ fn a_hit_is_answered_at_once_while_a_hundred_misses_hang() {
         })
         .collect();
     eventually("all hundred are under way", || {
-        (metric(&larder, "larder_fills") == 100).then_some(())
+        (metric(&larder, "larder_fills") >= 100).then_some(())
     });
     let mut connection = larder.connect();
     let mut times: Vec<Duration> = (0..40)

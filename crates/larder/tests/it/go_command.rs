@@ -1,25 +1,26 @@
 //! The real go command behind Larder.
-use crate::{expect_parts, hello, larder, larder_over};
+use crate::{expect_parts, hello, larder, larder_over, paste_line};
 use std::path::PathBuf;
 use testkit::{FakeUpstream, GoCommand, Larder, Module, eventually};
 
-/// A main module that needs `app`, which needs `hello`.
+/// Three versions of a module, and one that needs the second of them.
 fn modules() -> Vec<Module> {
     vec![
         hello(),
         Module::new("example.com/hello", "v1.1.0"),
         Module::new("example.com/hello", "v1.2.0-rc.1"),
-        Module::new("github.com/Upper/Case/v2", "v2.0.1")
+        Module::new("github.com/Upper/Crate/v2", "v2.0.1")
             .go_mod_line("require example.com/hello v1.1.0"),
     ]
 }
 
+/// A main module that uses both. No program: linking one would build Go's runtime first.
 fn main_module(go: &GoCommand) -> PathBuf {
     go.main_module(
         "main",
         "module example.com/main\n\ngo 1.20\n",
-        "package main\n\nimport (\n\t\"example.com/hello\"\n\tcase2 \"github.com/Upper/Case/v2\"\n)\n\n\
-         func main() {\n\tprintln(hello.Version, case2.Version)\n}\n",
+        "package app\n\nimport (\n\t\"example.com/hello\"\n\tcrate \"github.com/Upper/Crate/v2\"\n)\n\n\
+         var Versions = hello.Version + crate.Version\n",
     )
 }
 
@@ -31,7 +32,7 @@ fn go_gets_downloads_verifies_lists_and_builds() {
         return;
     };
     let main = main_module(&go);
-    go.run(&main, &["get", "github.com/Upper/Case/v2@latest"])
+    go.run(&main, &["get", "github.com/Upper/Crate/v2@latest"])
         .success();
     go.run(&main, &["mod", "tidy"]).success();
     go.run(&main, &["mod", "download"]).success();
@@ -45,7 +46,7 @@ fn go_gets_downloads_verifies_lists_and_builds() {
         &go_sum,
         &[&modules()[1].zip_hash(), &modules()[3].zip_hash()],
     );
-    go.run(&main, &["build", "-o", "/dev/null", "."]).success();
+    go.run(&main, &["build", "./..."]).success();
     let zip = modules()[3].url_path("zip");
     upstream.assert_counts(&[(&zip, 1), (&hello().url_path("zip"), 0)]);
 
@@ -84,7 +85,7 @@ fn the_filled_folder_is_a_proxy_by_itself() {
         return;
     };
     let main = main_module(&go);
-    go.run(&main, &["get", "github.com/Upper/Case/v2@latest"])
+    go.run(&main, &["get", "github.com/Upper/Crate/v2@latest"])
         .success();
     go.run(&main, &["mod", "tidy"]).success();
     complete(&larder, &[&modules()[1], &modules()[3]]);
@@ -104,11 +105,11 @@ fn the_filled_folder_is_a_proxy_by_itself() {
     let fresh = go.main_module(
         "fresh",
         "module example.com/fresh\n\ngo 1.20\n",
-        "package main\n",
+        "package app\n",
     );
     go.run(&fresh, &["get", "example.com/hello@latest"])
         .success();
-    go.run(&fresh, &["get", "github.com/Upper/Case/v2@v2.0.1"])
+    go.run(&fresh, &["get", "github.com/Upper/Crate/v2@v2.0.1"])
         .success();
 }
 
@@ -133,7 +134,7 @@ fn larder_offline_is_enough_for_what_was_downloaded_before() {
         return;
     };
     let main = main_module(&go);
-    go.run(&main, &["get", "github.com/Upper/Case/v2@latest"])
+    go.run(&main, &["get", "github.com/Upper/Crate/v2@latest"])
         .success();
     go.run(&main, &["mod", "tidy"]).success();
     complete(&larder, &[&modules()[1], &modules()[3]]);
@@ -144,7 +145,7 @@ fn larder_offline_is_enough_for_what_was_downloaded_before() {
     go.forget_modules();
     go.run(&main, &["mod", "download"]).success();
     go.run(&main, &["get", "-u", "./..."]).success();
-    go.run(&main, &["build", "-o", "/dev/null", "."]).success();
+    go.run(&main, &["build", "./..."]).success();
 }
 
 #[test]
@@ -160,12 +161,7 @@ fn with_goprivate_preset_the_pasted_line_sends_private_modules_through_larder_an
     let Some(go) = GoCommand::find("off") else {
         return;
     };
-    let paste = larder
-        .stderr()
-        .lines()
-        .find(|line| line.starts_with("export "))
-        .unwrap()
-        .to_owned();
+    let paste = paste_line(&larder);
 
     // A shell takes the line apart, as the developer's would.
     let shell = std::process::Command::new("/bin/sh")
@@ -215,27 +211,23 @@ fn exec_runs_one_command_behind_a_proxy_and_ends_with_its_status() {
     let main = go.main_module(
         "main",
         "module example.com/main\n\ngo 1.20\n\nrequire example.com/hello v1.1.0\n",
-        "package main\n\nimport \"example.com/hello\"\n\nvar Version = hello.Version\n\nfunc main() {}\n",
+        "package app\n\nimport \"example.com/hello\"\n\nvar Version = hello.Version\n",
     );
     std::fs::write(main.join("go.sum"), modules()[1].go_sum()).unwrap();
     let mut builder = larder().upstream(upstream.url());
     for (name, value) in go.environment() {
         builder = builder.env(&name, value);
     }
-    let built = builder
-        .clone()
-        .run_exec(&main, &["go", "build", "-o", "/dev/null", "./..."]);
+    let built = builder.clone().run_exec(&main, &["go", "build", "./..."]);
     assert_eq!(built.status.code(), Some(0), "{}", built.stderr);
     assert_eq!(upstream.count(&modules()[1].url_path("zip")), 1);
 
     std::fs::write(
         main.join("main.go"),
-        "package main\n\nfunc main() { broken }\n",
+        "package app\n\nvar Version = broken\n",
     )
     .unwrap();
-    let broken = builder
-        .clone()
-        .run_exec(&main, &["go", "build", "-o", "/dev/null", "./..."]);
+    let broken = builder.clone().run_exec(&main, &["go", "build", "./..."]);
     assert_eq!(broken.status.code(), Some(1), "{}", broken.stderr);
     let exit_7 = builder
         .clone()

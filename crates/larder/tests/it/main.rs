@@ -20,7 +20,7 @@ mod startup;
 mod tls;
 mod upstream_faults;
 
-use testkit::{Answer, FakeUpstream, Larder, LarderBuilder, Module};
+use testkit::{Answer, FakeUpstream, Larder, LarderBuilder, Module, eventually};
 
 /// The binary under test.
 fn larder() -> LarderBuilder {
@@ -35,6 +35,15 @@ fn larder_over(upstream: &FakeUpstream) -> Larder {
 /// A small module.
 fn hello() -> Module {
     Module::new("example.com/hello", "v1.0.0")
+}
+
+/// The line on stderr that a developer pastes into a shell.
+fn paste_line(larder: &Larder) -> String {
+    eventually("the line to paste", || {
+        let stderr = larder.stderr();
+        let line = stderr.lines().find(|line| line.starts_with("export "))?;
+        Some(line.to_owned())
+    })
 }
 
 /// Fails the test unless the answer is an error as the go command can print it: plain text of at most

@@ -1,5 +1,5 @@
 //! Starting, or saying precisely why not.
-use crate::{expect_error, expect_parts, hello, larder, larder_over};
+use crate::{expect_error, expect_parts, hello, larder, larder_over, paste_line};
 use testkit::{Exited, FakeUpstream, LarderBuilder, Module};
 
 /// The binary with an upstream that is never asked.
@@ -20,7 +20,7 @@ fn says_one_line_on_stdout_and_the_line_to_paste_on_stderr() {
     let larder = larder_over(&upstream);
     assert_eq!(larder.stdout(), format!("listening on {}\n", larder.url()));
     expect_parts(
-        &larder.stderr(),
+        &paste_line(&larder),
         &[&format!("export GOPROXY={}", larder.url())],
     );
     assert_eq!(upstream.total(), 0, "starting asks nobody");
@@ -32,12 +32,7 @@ fn the_line_to_paste_makes_private_patterns_work() {
         .env("GOPRIVATE", "corp.example/*")
         .env("GONOSUMDB", "other.example")
         .start();
-    let paste = larder
-        .stderr()
-        .lines()
-        .find(|line| line.starts_with("export "))
-        .unwrap()
-        .to_owned();
+    let paste = paste_line(&larder);
     expect_parts(
         &paste,
         &[
@@ -150,7 +145,7 @@ fn on_a_full_disk_what_fits_in_memory_is_served_and_the_rest_says_which_folder_i
     let upstream = FakeUpstream::with([&small, &large]);
     let larder = larder()
         .upstream(upstream.url())
-        .full_disk_beyond(4 << 10)
+        .full_disk_beyond(128)
         .start();
     larder.get(&small.url_path("zip")).expect_body(&small.zip());
     let text = expect_error(larder.get(&large.url_path("zip")), 503);
