@@ -3,12 +3,10 @@
 
 mod links;
 
+use std::collections::BTreeMap;
 use std::process::Command;
 
 use crate::{Outcome, process, repository};
-
-/// The pages of `docs/reference`, each what `larder __reference NAME` prints.
-const REFERENCES: &[&str] = &["settings.md", "larder.toml", "cli.md"];
 
 /// Writes every generated reference.
 ///
@@ -16,10 +14,19 @@ const REFERENCES: &[&str] = &["settings.md", "larder.toml", "cli.md"];
 /// A page that Larder does not print, or a file that cannot be written.
 pub(crate) fn write() -> Outcome {
     let folder = repository::root().join("docs/reference");
-    fs_err::create_dir_all(&folder)?;
-    for name in REFERENCES {
-        fs_err::write(folder.join(name), generated(name)?)?;
-        println!("wrote docs/reference/{name}");
+    for stale in stale_pages()? {
+        fs_err::remove_file(folder.join(&stale))?;
+        println!("removed docs/reference/{stale}");
+    }
+    for (name, page) in generated()? {
+        let file = folder.join(&name);
+        if let Some(parent) = file.parent() {
+            fs_err::create_dir_all(parent)?;
+        }
+        if fs_err::read_to_string(&file).unwrap_or_default() != page {
+            fs_err::write(file, page)?;
+            println!("wrote docs/reference/{name}");
+        }
     }
     Ok(())
 }
@@ -38,33 +45,48 @@ pub(crate) fn check() -> Outcome {
     }
 }
 
-fn generated(name: &str) -> Outcome<String> {
-    process::output(
+/// The pages of `docs/reference` by file name: what `larder __reference` prints.
+fn generated() -> Outcome<BTreeMap<String, String>> {
+    let printed = process::output(
         process::cargo()
-            .args([
-                "run",
-                "--quiet",
-                "--package",
-                "larder",
-                "--",
-                "__reference",
-                name,
-            ])
+            .args(["run", "--quiet", "--package", "larder", "--", "__reference"])
             .current_dir(repository::root()),
-    )
+    )?;
+    Ok(serde_json::from_str(&printed)?)
+}
+
+/// Pages of causes that are in the catalogue no more.
+fn stale_pages() -> Outcome<Vec<String>> {
+    let pages = generated()?;
+    let folder = repository::root().join("docs/reference/causes");
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    let mut stale = Vec::new();
+    for entry in fs_err::read_dir(folder)? {
+        let name = format!("causes/{}", entry?.file_name().to_string_lossy());
+        if !pages.contains_key(&name) {
+            stale.push(name);
+        }
+    }
+    Ok(stale)
 }
 
 /// Pages that differ from what would be written now.
 fn out_of_date() -> Outcome<Vec<String>> {
     let mut old = Vec::new();
-    for name in REFERENCES {
-        let file = repository::root().join("docs/reference").join(name);
-        let present = fs_err::read_to_string(file).unwrap_or_default();
-        if present != generated(name)? {
+    for (name, page) in generated()? {
+        let file = repository::root().join("docs/reference").join(&name);
+        if fs_err::read_to_string(file).unwrap_or_default() != page {
             old.push(format!(
                 "docs/reference/{name} is out of date: `cargo xtask docs` writes it"
             ));
         }
+    }
+    for name in stale_pages()? {
+        old.push(format!(
+            "docs/reference/{name} is of no cause: `cargo xtask docs` removes it"
+        ));
     }
     Ok(old)
 }

@@ -12,13 +12,17 @@ use crate::{Outcome, repository};
 /// What each crate of ours may build upon; a crate that is not named here has no wall yet, and that
 /// is an error too. Dependencies for tests are free.
 const MAY_USE: &[(&str, &[&str])] = &[
+    ("diagnosis", &[]),
     ("gomod", &[]),
     ("store", &["gomod"]),
     ("source", &["gomod"]),
     ("proxy", &["gomod", "store", "source"]),
-    ("larder", &["gomod", "store", "source", "proxy"]),
+    (
+        "larder",
+        &["diagnosis", "gomod", "store", "source", "proxy"],
+    ),
     ("testkit", &["gomod", "store", "source", "proxy"]),
-    ("fuzz", &["gomod"]),
+    ("fuzz", &["diagnosis", "gomod"]),
     ("xtask", &[]),
 ];
 
@@ -73,6 +77,20 @@ const WALLS: &[Wall] = &[
         within: "crates/gomod/",
         allowed: &[],
         reason: "`gomod` is the language only: no IO, no clock, no async",
+    },
+    Wall {
+        words: &[
+            "std::fs",
+            "fs_err",
+            "std::net",
+            "tokio::",
+            "SystemTime",
+            "Instant",
+            "println!",
+        ],
+        within: "crates/diagnosis/src/",
+        allowed: &[],
+        reason: "`diagnosis` turns text into findings: no IO, no clock, nothing printed",
     },
     Wall {
         words: &["todo!", "unimplemented!", "TODO", "FIXME", "#[ignore"],

@@ -3,13 +3,15 @@
 //! The flags of the settings come from the table; this file adds the commands and what only one of
 //! them takes. A command that is not built yet is not here.
 
-use crate::reference::Page;
+use crate::commands::explain::Question;
 use crate::settings::complaint::{Complaint, did_you_mean};
 use crate::settings::table::{Fallback, Kind, SETTINGS, Setting};
-use clap::builder::{PossibleValuesParser, StyledStr};
+use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command as Grammar};
+use diagnosis::code::Code;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 /// Keys and texts of the flags that were given.
 pub(crate) type Flags = Vec<(&'static str, String)>;
@@ -34,8 +36,13 @@ pub(crate) enum Action {
         form: Form,
         origins: Origins,
     },
-    /// Print a page of the reference, for `docs/`.
-    Reference(Page),
+    /// Say what a log or a code of another tool means.
+    Explain {
+        question: Question,
+        form: Form,
+    },
+    /// Print the pages of the reference, for `docs/`.
+    Reference,
 }
 
 /// For whom the output is.
@@ -76,14 +83,31 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Act
                 .unwrap_or_default(),
         }),
         Some(("config", matches)) => Ok(config_action(matches)),
-        Some((REFERENCE, matches)) => {
-            let name = matches.get_one::<String>(PAGE);
-            let page = name.and_then(|name| Page::from_name(name));
-            page.map(Action::Reference)
-                .ok_or_else(|| Stop::Wrong(Complaint::new("no such page")))
-        }
+        Some(("explain", matches)) => explain_action(matches),
+        Some((REFERENCE, _)) => Ok(Action::Reference),
         _ => Err(Stop::Text(grammar().render_help().to_string())),
     }
+}
+
+fn explain_action(matches: &ArgMatches) -> Result<Action, Stop> {
+    let question = match (
+        matches.get_one::<String>(CODE),
+        matches.get_one::<PathBuf>(FILE),
+    ) {
+        (Some(text), _) => Question::Code(Code::parse(text).ok_or_else(|| {
+            let forms = Code::FORMS;
+            Stop::Wrong(
+                Complaint::new(format!("`{text}` is no code")).hint(format!("write {forms}")),
+            )
+        })?),
+        (None, Some(file)) if file.as_os_str() != "-" => Question::File(file.clone()),
+        (None, _) => Question::Stdin,
+    };
+    let form = match matches.get_flag(JSON) {
+        true => Form::Json,
+        false => Form::Text,
+    };
+    Ok(Action::Explain { question, form })
 }
 
 fn config_action(matches: &ArgMatches) -> Action {
@@ -111,10 +135,11 @@ fn config_action(matches: &ArgMatches) -> Action {
     }
 }
 
+const CODE: &str = "code";
 const COMMAND: &str = "COMMAND";
+const FILE: &str = "FILE";
 const JSON: &str = "json";
 const ORIGIN: &str = "origin";
-const PAGE: &str = "PAGE";
 const REFERENCE: &str = "__reference";
 
 /// The whole grammar, for parsing and for the reference.
@@ -161,6 +186,29 @@ pub(crate) fn grammar() -> Grammar {
                 ),
         )
         .subcommand(
+            Grammar::new("explain")
+                .about("Say why a download failed, from what go wrote")
+                .long_about(
+                    "Say why a download failed, from what go wrote: the cause first, the lines that show it, what else \
+                     they could mean, the command that would tell, and what helps.\n\n\
+                     The log may come from a CI system or a container build, as it is. Nothing is asked of any server. \
+                     Exit status: 0 explained, 1 nothing recognised, 2 used wrongly.",
+                )
+                .arg(
+                    Arg::new(FILE)
+                        .value_parser(clap::value_parser!(PathBuf))
+                        .help("The log, at most 16 MiB; `-` or nothing for stdin"),
+                )
+                .arg(
+                    Arg::new(CODE)
+                        .long(CODE)
+                        .value_name("TOOL:NUMBER")
+                        .conflicts_with(FILE)
+                        .help(format!("Explain a number of another tool: {}", Code::FORMS)),
+                )
+                .arg(json()),
+        )
+        .subcommand(
             Grammar::new("config")
                 .about("Check or show the settings")
                 .subcommand_required(true)
@@ -185,13 +233,7 @@ pub(crate) fn grammar() -> Grammar {
                         .args(setting_flags()),
                 ),
         )
-        .subcommand(
-            Grammar::new(REFERENCE).hide(true).arg(
-                Arg::new(PAGE)
-                    .required(true)
-                    .value_parser(PossibleValuesParser::new(Page::NAMES)),
-            ),
-        )
+        .subcommand(Grammar::new(REFERENCE).hide(true))
 }
 
 fn setting_flags() -> impl Iterator<Item = Arg> {
@@ -267,7 +309,7 @@ fn stop(error: clap::Error) -> Stop {
             let flags = SETTINGS
                 .iter()
                 .map(|setting| setting.flag)
-                .chain([JSON, ORIGIN]);
+                .chain([JSON, ORIGIN, CODE]);
             let name = written.trim_start_matches('-');
             match did_you_mean(name, flags) {
                 Some(meant) if written.starts_with("--") => {
@@ -288,7 +330,7 @@ fn stop(error: clap::Error) -> Stop {
     }
 }
 
-const COMMANDS: [&str; 5] = ["serve", "exec", "config", "check", "show"];
+const COMMANDS: [&str; 6] = ["serve", "exec", "explain", "config", "check", "show"];
 
 /// Clap's first line without its `error:`, for what needs no words of our own.
 fn first_line(rendered: &StyledStr) -> Complaint {

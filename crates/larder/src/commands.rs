@@ -2,6 +2,7 @@
 
 pub(crate) mod config;
 pub(crate) mod exec;
+pub(crate) mod explain;
 pub(crate) mod serve;
 
 use crate::settings::complaint::Complaint;

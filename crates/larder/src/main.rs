@@ -33,8 +33,9 @@ fn main() -> ExitCode {
             form,
             origins,
         } => commands::config::show(&flags, &environment, form, origins),
-        Action::Reference(page) => {
-            terminal::data(&page.render());
+        Action::Explain { question, form } => commands::explain::explain(&question, form),
+        Action::Reference => {
+            terminal::data(&format!("{:#}\n", serde_json::json!(reference::pages())));
             Outcome::Fine
         }
     };

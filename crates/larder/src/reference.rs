@@ -1,43 +1,29 @@
-//! The pages of `docs/reference` that are made from the table and the grammar.
+//! The pages of `docs/reference` that are made from the table, the grammar and the catalogue of causes.
 //!
-//! `cargo xtask docs` writes what `larder __reference NAME` prints; `cargo xtask docs --check` says
-//! when a page is out of date.
+//! `cargo xtask docs` writes what `larder __reference` prints, a JSON object of file names and texts;
+//! `cargo xtask docs --check` says when a page is out of date.
 
 use crate::command_line;
 use crate::settings::table::{Fallback, Group, Kind, PROFILES, SETTINGS, Setting};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// One generated page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Page {
-    /// `docs/reference/settings.md`.
-    Settings,
-    /// `docs/reference/larder.toml`.
-    SampleFile,
-    /// `docs/reference/cli.md`.
-    CommandLine,
-}
-
-impl Page {
-    /// What they are called on the command line: their file names.
-    pub(crate) const NAMES: [&str; 3] = ["settings.md", "larder.toml", "cli.md"];
-
-    pub(crate) fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "settings.md" => Some(Self::Settings),
-            "larder.toml" => Some(Self::SampleFile),
-            "cli.md" => Some(Self::CommandLine),
-            _ => None,
-        }
+/// Every generated page by its file name below `docs/reference`.
+pub(crate) fn pages() -> BTreeMap<String, String> {
+    let mut pages = BTreeMap::from([
+        ("settings.md".to_owned(), settings_markdown()),
+        ("larder.toml".to_owned(), sample_toml()),
+        ("cli.md".to_owned(), cli_markdown()),
+        (
+            "causes/README.md".to_owned(),
+            diagnosis::cause::page::index(),
+        ),
+    ]);
+    for cause in diagnosis::cause::all() {
+        let name = format!("causes/{}.md", cause.id);
+        pages.insert(name, diagnosis::cause::page::of(cause));
     }
-
-    pub(crate) fn render(self) -> String {
-        match self {
-            Self::Settings => settings_markdown(),
-            Self::SampleFile => sample_toml(),
-            Self::CommandLine => cli_markdown(),
-        }
-    }
+    pages
 }
 
 /// The reference of all settings.

@@ -6,9 +6,8 @@ use std::path::Path;
 #[test]
 fn the_pages_in_docs_are_what_the_program_says() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference");
-    for name in Page::NAMES {
-        let page = Page::from_name(name).unwrap().render();
-        let written = fs_err::read_to_string(folder.join(name)).unwrap();
+    for (name, page) in pages() {
+        let written = fs_err::read_to_string(folder.join(&name)).unwrap_or_default();
         assert!(
             written == page,
             "docs/reference/{name} is out of date: write it anew with `cargo xtask docs`"

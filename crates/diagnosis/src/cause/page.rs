@@ -1,0 +1,81 @@
+//! The pages of `docs/reference/causes`, in Markdown, made from the catalogue.
+
+use std::fmt::Write as _;
+
+use super::{CAUSES, Cause, Cure, GROUPS, all};
+use crate::finding::Confidence;
+
+/// The index of all causes.
+pub fn index() -> String {
+    let mut page = String::from(
+        "# Causes\n\nMade by `cargo xtask docs` from the catalogue in the program. Each finding of \
+         `larder explain` names one of these; the guide is [explain a failure](../../guides/explain-a-failure.md).\n",
+    );
+    for (title, group) in GROUPS.iter().zip(CAUSES) {
+        let _ = write!(page, "\n## {title}\n\n");
+        for cause in *group {
+            let _ = writeln!(page, "- [`{}`]({}.md): {}", cause.id, cause.id, cause.title);
+        }
+    }
+    page
+}
+
+/// The page of one cause.
+pub fn of(cause: &Cause) -> String {
+    let mut page = format!(
+        "# {}\n\nCause `{}`. Made by `cargo xtask docs` from the catalogue in the program; [all causes](README.md).\n\n{}\n\n",
+        cause.title, cause.id, cause.meaning
+    );
+    let _ = writeln!(page, "- Who can mend it: {}", cause.whose.name());
+    let _ = writeln!(page, "- Proven by: {}", cause.certain_when);
+    let from_a_log = match cause.message_proves {
+        Confidence::Certain => "the message says it outright",
+        Confidence::Likely => "the message makes it likely",
+        Confidence::Possible => "the message is that of several causes",
+    };
+    let _ = writeln!(page, "- In a log: {from_a_log}");
+    if let Some(parent) = cause.parent {
+        let _ = writeln!(page, "- Kind of: {}", link(parent));
+    }
+    let finer: Vec<String> = all()
+        .filter(|other| other.parent == Some(cause.id))
+        .map(|other| link(other.id))
+        .collect();
+    if !finer.is_empty() {
+        let _ = writeln!(page, "- Finer causes: {}", finer.join(", "));
+    }
+    if !cause.confused_with.is_empty() {
+        let others: Vec<String> = cause.confused_with.iter().map(|id| link(id)).collect();
+        let _ = writeln!(page, "- Looks like: {}", others.join(", "));
+    }
+    page.push_str("\n## What helps\n");
+    for cure in cause.cures.iter().flat_map(|cures| cures.iter()) {
+        push_cure(cure, &mut page);
+    }
+    if let Some(command) = cause.settle {
+        let _ = write!(
+            page,
+            "\n## What decides\n\nWhere a log leaves it open, this command shows the evidence:\n\n```sh\n{}\n```\n",
+            command
+                .replace("{host}", "HOST")
+                .replace("{module}", "MODULE")
+                .replace("{version}", "VERSION")
+        );
+    }
+    page
+}
+
+fn push_cure(cure: &Cure, page: &mut String) {
+    let place = match cure.os {
+        "any" => cure.place.name().to_owned(),
+        os => format!("{}, {os}", cure.place.name()),
+    };
+    let _ = write!(page, "\n**{place}.** {}\n", cure.text);
+    if !cure.commands.is_empty() {
+        let _ = write!(page, "\n```text\n{}\n```\n", cure.commands.join("\n"));
+    }
+}
+
+fn link(id: &str) -> String {
+    format!("[`{id}`]({id}.md)")
+}
