@@ -102,7 +102,10 @@ fn rustdoc() -> Outcome {
                 "--document-private-items",
             ])
             // Private items are documented too, so links to them lead somewhere.
-            .env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private-intra-doc-links")
+            .env(
+                "RUSTDOCFLAGS",
+                "-D warnings -A rustdoc::private-intra-doc-links",
+            )
             .current_dir(repository::root()),
     )
 }
