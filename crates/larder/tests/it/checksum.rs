@@ -1,6 +1,7 @@
 //! Nothing is stored or served that the checksum database, or the first download, does not vouch for.
 use crate::{expect_error, expect_parts, hello, larder};
 use std::path::Path;
+use testkit::http2::Http2;
 use testkit::{
     Behaviour, Ending, FakeSumdb, FakeUpstream, GoCommand, Larder, LarderBuilder, Module,
     ZipVariant, eventually,
@@ -123,6 +124,21 @@ fn a_wrong_large_zip_never_reaches_a_client_whole_and_the_next_ask_gets_the_word
         files_ending(&larder.cache_dir().join("download"), ".zip"),
         0
     );
+}
+
+#[test]
+fn over_http2_a_wrong_large_zip_ends_in_a_reset_stream_and_the_connection_lives_on() {
+    let (upstream, database) = upstream_with_database(&[large(), hello()]);
+    let evil = large().file("evil.go", "package evil\n");
+    upstream.serve(&large().url_path("zip"), evil.zip(), "application/zip");
+    let larder = verifying(&upstream, &database).start();
+    let mut connection = Http2::open(larder.address());
+    let answer = connection.ask("GET", &large().url_path("zip"), &[]);
+    assert_eq!((answer.status(), answer.ending), (200, Ending::CutShort));
+    connection
+        .ask("GET", &hello().url_path("zip"), &[])
+        .expect_body(&hello().zip());
+    expect_error(connection.ask("GET", &large().url_path("zip"), &[]), 502);
 }
 
 #[test]

@@ -219,3 +219,20 @@ fn free_port() -> u16 {
         .unwrap()
         .port()
 }
+
+#[test]
+fn two_servers_that_ask_each_other_end_with_an_error_and_not_with_absence() {
+    let back = free_port();
+    let patience = ["--stall-timeout", "1"];
+    let first = larder()
+        .upstream(format!("http://127.0.0.1:{back}"))
+        .args(patience)
+        .start();
+    let second = larder()
+        .upstream(first.url())
+        .listen(format!("127.0.0.1:{back}"))
+        .args(patience)
+        .start();
+    let status = second.get(&hello().url_path("mod")).status();
+    assert!([504, 508].contains(&status), "{status}");
+}

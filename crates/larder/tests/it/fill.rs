@@ -127,6 +127,25 @@ fn a_client_that_hangs_up_never_cancels_the_fill() {
 }
 
 #[test]
+fn a_client_that_asks_for_the_zip_alone_makes_the_version_complete() {
+    let upstream = FakeUpstream::with([&hello()]);
+    let larder = larder_over(&upstream);
+    larder.get(&hello().url_path("zip")).expect_status(200);
+    for extension in ["info", "mod"] {
+        wait_until_stored(&larder, &hello().url_path(extension));
+    }
+    let list = larder
+        .cache_dir()
+        .join("download/example.com/hello/@v/list");
+    eventually("the folder's own list names it", || {
+        (std::fs::read_to_string(&list).ok()? == "v1.0.0\n").then_some(())
+    });
+    for extension in ["info", "mod", "zip"] {
+        upstream.assert_counts(&[(&hello().url_path(extension), 1)]);
+    }
+}
+
+#[test]
 fn everyone_who_waits_is_told_when_the_fill_dies() {
     for (module, sent) in [(hello(), 300), (large(), 9 << 20)] {
         let (gate, path) = (Gate::new(), module.url_path("zip"));
