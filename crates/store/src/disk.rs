@@ -182,6 +182,7 @@ impl CacheFolder {
                 body: read_small(file, remembered.len_bytes)?,
                 len_bytes: remembered.len_bytes,
                 sha256: remembered.sha256,
+                source: remembered.source.as_str().into(),
                 stored_at: remembered.stored_at,
                 tier: Tier::Disk,
             }));

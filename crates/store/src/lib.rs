@@ -59,6 +59,8 @@ pub struct Opened {
     pub len_bytes: u64,
     /// Their SHA-256, which is the ETag.
     pub sha256: Sha256,
+    /// Where they came from: the source's name, without credentials.
+    pub source: Arc<str>,
     /// When they were committed.
     pub stored_at: jiff::Timestamp,
     /// Which tier answered.

@@ -113,6 +113,7 @@ impl Verified {
             body: self.staged.body(),
             len_bytes: self.staged.len_bytes(),
             sha256: self.staged.sha256(),
+            source: self.staged.source().into(),
             stored_at: self.verified_at,
             tier: match self.staged.place() {
                 StagedPlace::Memory { .. } => Tier::Memory,

@@ -17,8 +17,8 @@ pub enum Progress {
     Waiting,
     /// A prefix may be.
     Arriving(Arriving),
-    /// The file is verified, or there is none.
-    Done(Result<Done, Failure>),
+    /// The file is verified and can be served before it is committed, or there is none.
+    Done(Result<Opened, Failure>),
 }
 
 /// A large file under way.
@@ -31,15 +31,6 @@ pub struct Arriving {
     /// How many there will be, where the source said so.
     pub total_bytes: Option<u64>,
     /// Who sends it.
-    pub source: Arc<str>,
-}
-
-/// A verified file, as it can be served before it is committed.
-#[derive(Clone, Debug)]
-pub struct Done {
-    /// The file.
-    pub opened: Opened,
-    /// Who sent it.
     pub source: Arc<str>,
 }
 
@@ -82,11 +73,11 @@ impl Following {
                 Progress::Arriving(arriving) => {
                     (arriving.released_bytes > self.position).then_some(arriving.released_bytes)
                 }
-                Progress::Done(Ok(done)) => {
-                    if done.opened.len_bytes <= self.position {
+                Progress::Done(Ok(opened)) => {
+                    if opened.len_bytes <= self.position {
                         return Ok(None);
                     }
-                    Some(done.opened.len_bytes)
+                    Some(opened.len_bytes)
                 }
                 Progress::Done(Err(failure)) => return Err(failure.clone()),
             };
@@ -107,13 +98,13 @@ impl Following {
     }
 
     /// Waits for the end and gives the verified file.
-    pub async fn whole(mut self) -> Result<(Opened, Arc<str>), Failure> {
+    pub async fn whole(mut self) -> Result<Opened, Failure> {
         let ended = self
             .progress
             .wait_for(|now| matches!(now, Progress::Done(_)))
             .await;
         match ended.as_deref() {
-            Ok(Progress::Done(Ok(done))) => Ok((done.opened.clone(), done.source.clone())),
+            Ok(Progress::Done(Ok(opened))) => Ok(opened.clone()),
             Ok(Progress::Done(Err(failure))) => Err(failure.clone()),
             Ok(Progress::Waiting | Progress::Arriving(_)) | Err(_) => {
                 Err(Failure::Internal("the fill of this file died".into()))

@@ -75,8 +75,6 @@ pub enum Served {
     Fetched {
         /// The verified file.
         opened: Opened,
-        /// Who sent it.
-        source: Arc<str>,
         /// True where another request had started the flight.
         joined: Joined,
     },
@@ -199,13 +197,7 @@ impl Fills {
                     let following = Following::new(arriving, progress);
                     return Ok(Served::Arriving { following, joined });
                 }
-                Progress::Done(Ok(flight::Done { opened, source })) => {
-                    return Ok(Served::Fetched {
-                        opened,
-                        source,
-                        joined,
-                    });
-                }
+                Progress::Done(Ok(opened)) => return Ok(Served::Fetched { opened, joined }),
                 Progress::Done(Err(failure)) => return Err(failure),
             }
             if progress.changed().await.is_err() {
@@ -219,12 +211,8 @@ impl Fills {
     pub async fn open_whole(&self, file: &AdmittedFile, fetch: Fetch) -> Result<Served, Failure> {
         match self.open(file, fetch).await? {
             Served::Arriving { following, joined } => {
-                let (opened, source) = following.whole().await?;
-                Ok(Served::Fetched {
-                    opened,
-                    source,
-                    joined,
-                })
+                let opened = following.whole().await?;
+                Ok(Served::Fetched { opened, joined })
             }
             served @ (Served::Stored(_) | Served::Fetched { .. }) => Ok(served),
         }
@@ -297,10 +285,7 @@ impl Fills {
                 return;
             }
         };
-        progress.send_replace(Progress::Done(Ok(flight::Done {
-            opened: verified.open(),
-            source: verified.staged().source().into(),
-        })));
+        progress.send_replace(Progress::Done(Ok(verified.open())));
         self.commit(key, verified).await;
         parts.answers.note_filled(key.namespace, &key.module);
         let seen = parts.first_seen.note(

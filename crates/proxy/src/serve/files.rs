@@ -1,7 +1,5 @@
 //! `.info`, `.mod` and `.zip` of canonical versions: they never change.
 
-use std::sync::Arc;
-
 use gomod::{FileKind, Sha256};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use store::{Body, Opened, Tier};
@@ -35,11 +33,7 @@ pub(super) async fn answer(
     };
     Ok(match served {
         Served::Stored(opened) => stored(head, kind, &opened),
-        Served::Fetched {
-            opened,
-            source,
-            joined,
-        } => complete(head, kind, &opened, outcome(joined), Some(source)),
+        Served::Fetched { opened, joined } => complete(head, kind, &opened, outcome(joined)),
         Served::Arriving { following, joined } => {
             let source = following.source().clone();
             let length = following.total_bytes();
@@ -49,7 +43,7 @@ pub(super) async fn answer(
             if let Some(length) = length {
                 headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
             }
-            label(headers, outcome(joined), Some(&source));
+            label(headers, outcome(joined), &source);
             Reply {
                 response,
                 outcome: outcome(joined),
@@ -71,7 +65,7 @@ fn stored(head: &http::request::Parts, kind: FileKind, opened: &Opened) -> Reply
         Tier::Memory => Outcome::HitMemory,
         Tier::Disk => Outcome::HitDisk,
     };
-    complete(head, kind, opened, outcome, None)
+    complete(head, kind, opened, outcome)
 }
 
 fn complete(
@@ -79,7 +73,6 @@ fn complete(
     kind: FileKind,
     opened: &Opened,
     outcome: Outcome,
-    source: Option<Arc<str>>,
 ) -> Reply {
     let etag = etag(&opened.sha256);
     let unconditional = head.method == Method::GET && !needs_whole_file(&head.headers);
@@ -128,11 +121,11 @@ fn complete(
         headers.insert(header::CACHE_CONTROL, IMMUTABLE);
     }
     headers.insert(header::ETAG, etag);
-    label(headers, outcome, source.as_ref());
+    label(headers, outcome, &opened.source);
     Reply {
         response,
         outcome,
-        source,
+        source: Some(opened.source.clone()),
     }
 }
 
@@ -166,11 +159,9 @@ fn describe(headers: &mut HeaderMap, kind: FileKind) {
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
 }
 
-fn label(headers: &mut HeaderMap, outcome: Outcome, source: Option<&Arc<str>>) {
+fn label(headers: &mut HeaderMap, outcome: Outcome, source: &str) {
     headers.insert(CACHE, HeaderValue::from_static(outcome.name()));
-    if let Some(source) = source {
-        insert_text(headers, SOURCE, source.to_string());
-    }
+    insert_text(headers, SOURCE, source.to_owned());
 }
 
 /// The strong ETag: the SHA-256 of the bytes, in quotes.

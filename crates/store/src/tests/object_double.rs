@@ -106,6 +106,7 @@ impl Store for ObjectDouble {
             body: Body::Bytes(object.bytes),
             len_bytes: file.len_bytes,
             sha256: file.sha256,
+            source: file.source.as_str().into(),
             stored_at: file.stored_at,
             tier: Tier::Disk,
         }))
