@@ -176,7 +176,10 @@ impl Fills {
             return Ok(Served::Stored(opened));
         }
         if fetch == Fetch::Forbidden {
-            return Err(Failure::NotStored(file_name(key)));
+            return match self.landing(key) {
+                Some(opened) => Ok(Served::Stored(opened)),
+                None => Err(Failure::NotStored(file_name(key))),
+            };
         }
         if self.inner.parts.source.is_none() {
             let below = stored_above(&*self.inner.parts.store, key.module.path()).await?;
@@ -215,6 +218,15 @@ impl Fills {
                 Ok(Served::Fetched { opened, joined })
             }
             served @ (Served::Stored(_) | Served::Fetched { .. }) => Ok(served),
+        }
+    }
+
+    /// A file that was handed out already and is on its way into the store.
+    fn landing(&self, key: &FileKey) -> Option<Opened> {
+        let flights = self.inner.flights.lock();
+        match &*flights.get(key)?.borrow() {
+            Progress::Done(Ok(opened)) => Some(opened.clone()),
+            Progress::Done(Err(_)) | Progress::Waiting | Progress::Arriving(_) => None,
         }
     }
 

@@ -165,7 +165,10 @@ fn source(error: &SourceError) -> Parts {
     // sentence would say less.
     let mut lines = match &failure.upstream_text {
         Some(_) if error.is_absence() => Vec::new(),
-        _ => vec![failure.text.clone()],
+        _ => vec![match &failure.url {
+            Some(url) => format!("{url}: {}", failure.text),
+            None => failure.text.clone(),
+        }],
     };
     if let Some(upstream_text) = &failure.upstream_text {
         lines.extend(upstream_text.lines().map(str::to_owned));
