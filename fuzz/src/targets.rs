@@ -1,4 +1,4 @@
-//! What is fuzzed: the readers of `gomod`, and what must hold of whatever they accept.
+//! What is fuzzed: the readers of `gomod` and of logs, and what must hold of whatever they accept.
 #![expect(
     clippy::panic,
     reason = "a panic is how a target tells that something is wrong"
@@ -26,6 +26,41 @@ pub(crate) struct Target {
 }
 
 pub(crate) const TARGETS: &[Target] = &[
+    Target {
+        name: "failure-log",
+        run: failure_log,
+        corpus: || {
+            include_str!("../../fixtures/corpora/go-failures.jsonl")
+                .lines()
+                .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+                .filter_map(|failure| Some(failure.get("log")?.as_str()?.as_bytes().to_vec()))
+                .collect()
+        },
+        words: &[
+            b"\n",
+            b"\n\t",
+            b"\\n",
+            b"\\\"",
+            b"\x1b[31m",
+            b"\r",
+            b"> ",
+            b"#12 0.34 ",
+            b"{\"log\":\"",
+            b"\"}",
+            b"level=error msg=\"",
+            b"server response:",
+            b"exit status 128:",
+            b"https://",
+            b"https:/",
+            b"/@v/",
+            b": 404",
+            b"current time ",
+            b"Prefix:\"",
+            b" is not in ",
+            b"\xe2\x80\x9c",
+            b"\xff",
+        ],
+    },
     Target {
         name: "request",
         run: request,
@@ -307,6 +342,41 @@ const ZIP_WORDS: &[&[u8]] = &[
 
 fn texts(texts: &[&str]) -> Vec<Vec<u8>> {
     texts.iter().map(|text| text.as_bytes().to_vec()).collect()
+}
+
+/// Every finding is of the catalogue, quotes lines that are there, and does not depend on the last
+/// line's end.
+fn failure_log(bytes: &[u8]) {
+    let log = String::from_utf8_lossy(bytes);
+    let findings = diagnosis::explain(&log);
+    let lines = log.split('\n').count();
+    for finding in &findings {
+        assert!(
+            finding.entry().is_some(),
+            "{} is in no catalogue",
+            finding.cause
+        );
+        assert!(!finding.evidence.is_empty());
+        for evidence in &finding.evidence {
+            assert!(
+                evidence
+                    .line
+                    .is_some_and(|line| (1..=lines).contains(&line))
+            );
+        }
+    }
+    let causes = |log: &str| -> Vec<&str> {
+        diagnosis::explain(log)
+            .iter()
+            .map(|finding| finding.cause)
+            .collect()
+    };
+    let ended = causes(&format!("{log}\n"));
+    assert!(findings.iter().map(|finding| finding.cause).eq(ended));
+    let code = log.lines().next().unwrap_or_default();
+    if let Some(code) = diagnosis::code::Code::parse(code) {
+        let _ = diagnosis::code::explain(code);
+    }
 }
 
 fn request(input: &[u8]) {

@@ -100,7 +100,7 @@ impl<'a> Reader<'a> {
             return;
         }
         let joined = self.with_status_of_next_line(index, &line.text);
-        let text = joined.as_deref().unwrap_or(line.text.as_ref());
+        let text = joined.as_deref().unwrap_or(&line.text);
         if self
             .block
             .as_ref()
@@ -257,6 +257,10 @@ impl<'a> Reader<'a> {
         urls: &[Url<'_>],
         cut: Cut,
     ) {
+        let by_git = cut.what == Mark::ExitStatus && runs_version_control(text);
+        if cut.what == Mark::ExitStatus && !by_git {
+            return;
+        }
         let outer = self.block.take();
         let url = urls.iter().rfind(|url| url.end <= cut.start);
         // The verdict of this line, else of the block around: `server response:` on a line of its own.
@@ -285,7 +289,6 @@ impl<'a> Reader<'a> {
             subject.module.clone_from(&outer.subject.module);
             subject.version.clone_from(&outer.subject.version);
         }
-        let by_git = cut.what == Mark::ExitStatus && runs_version_control(text);
         if by_git {
             if quoter.is_some() {
                 for opener in &openers {
@@ -391,10 +394,12 @@ fn cuts(text: &str, found: &[Hit]) -> Vec<Cut> {
                 let rest = text.get(hit.end..)?;
                 let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
                 let end = hit.end + digits;
-                // A number and a colon: without one nothing of what was said follows.
-                text.get(end..)?.starts_with(':').then_some(Cut {
+                // Behind a number and a colon stands what was said, if anything; a number at the end
+                // is all there is.
+                let rest = text.get(end..)?;
+                (rest.is_empty() || rest.starts_with(':')).then_some(Cut {
                     start: hit.start,
-                    end: end + 1,
+                    end: (end + 1).min(text.len()),
                     what: Mark::ExitStatus,
                 })
             }

@@ -40,7 +40,7 @@ impl Judgement {
         self
     }
 
-    fn as_consequence(mut self) -> Self {
+    fn following_another(mut self) -> Self {
         self.consequence = true;
         self
     }
@@ -86,8 +86,26 @@ pub(super) struct Statement<'a> {
 }
 
 impl Statement<'_> {
-    /// The innermost message that decides; `None` where nothing was said.
+    /// What this statement says; `None` where it says nothing.
     pub(super) fn judge(&self) -> Option<Judgement> {
+        let judgement = self.innermost()?;
+        let Some(quoter) = self.quoter else {
+            return Some(judgement);
+        };
+        // A public service that failed to reach a host which only the company reaches: whatever it
+        // met on the way, it should not have been asked.
+        let asked_in_public = quoter.is_database() || quoter.says_absent() && !quoter.self_hosted;
+        let on_the_way = ["tls-", "net-", "dns-", "http-", "vcs-", "goget-", "proxy-"]
+            .iter()
+            .any(|kind| judgement.cause.starts_with(kind));
+        if quoter.private_module && asked_in_public && on_the_way && !judgement.consequence {
+            return Some(Judgement::of("private-not-excluded").or(&[judgement.cause]));
+        }
+        Some(judgement)
+    }
+
+    /// The innermost message that decides.
+    fn innermost(&self) -> Option<Judgement> {
         if let Some(judgement) = self.answer_to_connect() {
             return Some(judgement);
         }
@@ -133,7 +151,7 @@ impl Statement<'_> {
     fn weigh(&self, hit: &Hit) -> Option<Judgement> {
         Some(match hit.meaning {
             Meaning::Says(cause) => self.says(cause),
-            Meaning::Follows(cause) => Judgement::of(cause).as_consequence(),
+            Meaning::Follows(cause) => Judgement::of(cause).following_another(),
             Meaning::MalformedPath => self.malformed_path(hit),
             Meaning::MetaTag => self.meta_tag()?,
             Meaning::GitDaemon => self.git_daemon(),
@@ -236,8 +254,13 @@ impl Statement<'_> {
         if self.has_before(Mark::ProxyConnect, hit) {
             return Judgement::of("http-proxy-unreachable").or(&["http-proxy-config"]);
         }
-        if self.quoter.is_some() {
-            return Judgement::of("vcs-network").or(&["sumdb-not-found"]);
+        if let Some(quoter) = self.quoter {
+            // A name that exists only for some.
+            return if cause == "dns-nxdomain" && (quoter.is_database() || quoter.says_absent()) {
+                Judgement::of("private-not-excluded").or(&["vcs-repo-not-found"])
+            } else {
+                Judgement::of("vcs-network").or(&["sumdb-not-found"])
+            };
         }
         let judgement = Judgement::of(cause);
         if self.names_database() {
@@ -255,9 +278,6 @@ impl Statement<'_> {
         }
         if self.speaks_git() && !self.has(Mark::Curl) || self.text.contains("unable to access") {
             return Judgement::of("vcs-tls").or(&[cause]);
-        }
-        if self.has(Mark::ServerLog) {
-            return Judgement::of("tls-untrusted-ca");
         }
         match cause {
             "tls-cert-expired" => self.dates(),
@@ -321,6 +341,10 @@ impl Statement<'_> {
         // Plain HTTP in the place of TLS is the same fault whoever meets it.
         if cause != "tls-plain-http" && self.speaks_git() && !self.has(Mark::Curl) {
             return Judgement::of("vcs-tls").or(&[cause]);
+        }
+        if self.has(Mark::ServerLog) && self.text.contains("certificate") {
+            // The client of this server broke off: it does not trust what it was shown.
+            return Judgement::of("tls-untrusted-ca").or(&["tls-incomplete-chain"]);
         }
         if self.quoter.is_none() && cause == "net-reset" && self.names_database() {
             return Judgement::of("sumdb-unreachable");
@@ -399,7 +423,7 @@ impl Statement<'_> {
             ]),
         }
         .sure(Confidence::Possible)
-        .as_consequence()
+        .following_another()
     }
 
     fn revision(&self) -> Judgement {
@@ -578,7 +602,7 @@ impl Statement<'_> {
         if path.ends_with("/v1") || path.ends_with("/v0") || path.contains(".v0") {
             return Judgement::of("ver-major-suffix");
         }
-        Judgement::of("gomod-bad-path").as_consequence()
+        Judgement::of("gomod-bad-path").following_another()
     }
 
     /// `get "PATH": found meta tag …{Prefix:"P", …}`: where P ends above PATH on a GitLab, strangers
@@ -596,7 +620,7 @@ impl Statement<'_> {
         (below && is_gitlab).then(|| {
             Judgement::of("gitlab-subgroup")
                 .or(&["vcs-auth-https"])
-                .as_consequence()
+                .following_another()
         })
     }
 
@@ -773,6 +797,7 @@ fn git_status(status: u16) -> Judgement {
     match status {
         401 | 403 => Judgement::of("vcs-auth-https").or(&["vcs-repo-not-found"]),
         404 | 410 => Judgement::of("vcs-repo-not-found").or(&["vcs-auth-https"]),
+        402 | 451 => Judgement::of("proxy-forbidden"),
         429 => Judgement::of("proxy-rate-limit"),
         _ => Judgement::of("vcs-network"),
     }

@@ -1,1 +1,4 @@
 mod corpus;
+mod mutations;
+mod traps;
+mod wordings;

@@ -345,8 +345,12 @@ const PHRASES: &[(&str, Meaning)] = &[
     ("sent to HTTPS port", Says("http-to-tls-port")),
     ("HTTP request to an HTTPS server", Says("http-to-tls-port")),
     ("captive portal", Says("captive-portal")),
-    ("read \"http", Marks(M::ReadingBody)),
-    ("read http", Marks(M::ReadingBody)),
+    ("read \"https:/", Marks(M::ReadingBody)),
+    ("read \"http:/", Marks(M::ReadingBody)),
+    ("read https:/", Marks(M::ReadingBody)),
+    ("read http:/", Marks(M::ReadingBody)),
+    ("reading https://", Marks(M::StatusFollows)),
+    ("reading http://", Marks(M::StatusFollows)),
     // crypto/tls and crypto/x509
     (
         "certificate signed by unknown authority",
@@ -644,6 +648,52 @@ const PHRASES: &[(&str, Meaning)] = &[
     ),
     // servers' own logs
     ("alert unknown ca", Trust("tls-untrusted-ca")),
+    ("alert internal error", Handshake("tls-handshake-alert")),
+    ("alert access denied", Handshake("tls-handshake-alert")),
+    ("alert decode error", Handshake("tls-handshake-alert")),
+    ("alert decrypt error", Handshake("tls-handshake-alert")),
+    ("alert illegal parameter", Handshake("tls-handshake-alert")),
+    ("alert unexpected message", Handshake("tls-handshake-alert")),
+    (
+        "alert insufficient security",
+        Handshake("tls-no-shared-cipher"),
+    ),
+    ("TLS fatal alert", Handshake("tls-handshake-alert")),
+    ("received fatal alert", Handshake("tls-handshake-alert")),
+    (
+        "fatal alert: protocol_version",
+        Handshake("tls-version-too-old"),
+    ),
+    (
+        "fatal alert: unrecognized_name",
+        Handshake("tls-sni-refused"),
+    ),
+    (
+        "fatal alert: certificate_required",
+        Handshake("tls-client-cert-required"),
+    ),
+    (
+        "received fatal alert: protocol_version",
+        Handshake("tls-version-too-old"),
+    ),
+    (
+        "received fatal alert: unrecognized_name",
+        Handshake("tls-sni-refused"),
+    ),
+    (
+        "received fatal alert: certificate_required",
+        Handshake("tls-client-cert-required"),
+    ),
+    ("legacy sigalg disallowed", Handshake("tls-version-too-old")),
+    ("asn1 encoding routines", Trust("tls-bad-certificate")),
+    ("rsa routines", Trust("tls-bad-certificate")),
+    ("length mismatch", Trust("tls-bad-certificate")),
+    (
+        "no alternative certificate subject name matches",
+        Trust("tls-name-mismatch"),
+    ),
+    ("redirects followed", Says("redirect-loop")),
+    ("Unsupported proxy syntax", Says("http-proxy-config")),
     ("alert bad certificate", Trust("tls-untrusted-ca")),
     ("TLS handshake error from", Marks(M::ServerLog)),
     ("alert certificate expired", Trust("tls-cert-expired")),
@@ -781,7 +831,7 @@ const PHRASES: &[(&str, Meaning)] = &[
     ("not defined: -insecure", Says("insecure-http")),
     ("uses insecure protocol", Says("insecure-http")),
     ("insecure protocol", Says("insecure-http")),
-    (" -insecure", Marks(M::Insecure)),
+    ("-insecure", Marks(M::Insecure)),
     ("GOINSECURE", Marks(M::Insecure)),
     // modfetch and the checksum database
     ("verifying ", Marks(M::Verifying)),
