@@ -160,7 +160,7 @@ impl<'a> Reader<'a> {
             return;
         };
         self.verdicts.push(Verdict {
-            judgement: Judgement::of("vcs-network"),
+            judgement: Judgement::unknown_git_failure(),
             line: index,
             subject: block.subject.clone(),
             superseded: false,
@@ -168,6 +168,16 @@ impl<'a> Reader<'a> {
             quoted: block.quoter.is_some(),
         });
         self.supersede_opener();
+    }
+
+    /// Words that are only a consequence still say more than that a program failed.
+    fn supersede_placeholders(&mut self) {
+        let openers = self.block.as_ref().map(|block| block.openers.clone());
+        for opener in openers.into_iter().flatten() {
+            if let Some(verdict) = self.verdicts.get_mut(opener) {
+                verdict.superseded |= verdict.judgement.consequence;
+            }
+        }
     }
 
     fn supersede_opener(&mut self) {
@@ -231,7 +241,9 @@ impl<'a> Reader<'a> {
             following: &following,
         };
         let judgement = statement.judge()?;
-        if !judgement.consequence {
+        if judgement.consequence {
+            self.supersede_placeholders();
+        } else {
             self.supersede_opener();
         }
         self.verdicts.push(Verdict {
@@ -474,7 +486,6 @@ fn begins_statement(text: &str) -> bool {
         "The command",
         "failed to",
         "Error",
-        "error",
         "exit status",
         "build ",
         "panic:",

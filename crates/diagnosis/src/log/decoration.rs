@@ -446,12 +446,11 @@ fn ci_command(line: &str) -> Option<&str> {
 
 /// `ERROR `, `Error: `, `ERRO[0003] `, `npm ERR! `, `stderr: `.
 fn level(line: &str) -> Option<&str> {
-    const WORDS: [&str; 22] = [
+    const WORDS: [&str; 21] = [
         "ERROR: ",
         "ERROR ",
         "ERR: ",
         "Error: ",
-        "error: ",
         "FATAL: ",
         "FATAL ",
         "WARN: ",
@@ -470,6 +469,12 @@ fn level(line: &str) -> Option<&str> {
         "E: ",
         "F: ",
     ];
+    // A build that runs behind a `git push` is told by git; git's own words have one space.
+    if let Some(rest) = line.strip_prefix("remote: ")
+        && (rest.starts_with("  ") || rest.trim_start().starts_with("go: "))
+    {
+        return Some(rest);
+    }
     if let Some(rest) = WORDS.iter().find_map(|word| line.strip_prefix(word)) {
         return Some(rest);
     }

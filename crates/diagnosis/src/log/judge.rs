@@ -30,6 +30,11 @@ impl Judgement {
         }
     }
 
+    /// git failed in words that are not in the vocabulary.
+    pub(super) fn unknown_git_failure() -> Self {
+        Self::of("vcs-network").sure(Confidence::Possible)
+    }
+
     fn or(mut self, also: &[&'static str]) -> Self {
         self.also.extend_from_slice(also);
         self
@@ -160,7 +165,17 @@ impl Statement<'_> {
             Meaning::Trust(cause) => self.trust(cause, hit),
             Meaning::Handshake(cause) => self.handshake(cause, hit),
             Meaning::Login => self.login(),
-            Meaning::NoRepository => self.no_repository(),
+            Meaning::NoRepository => {
+                // `'…' not found` is git's where it names a repository.
+                let quoted = self
+                    .text
+                    .get(hit.start..)
+                    .is_some_and(|rest| rest.starts_with('\''));
+                if quoted && !self.text.contains("repository '") {
+                    return None;
+                }
+                self.no_repository()
+            }
             Meaning::GitLabProject => self.gitlab_project(),
             Meaning::Revision => self.revision(),
             Meaning::Status(status) => return self.status(status),
@@ -220,6 +235,15 @@ impl Statement<'_> {
         if self.names_database() && !self.is_local_read(hit) {
             return Judgement::of("sumdb-unreachable");
         }
+        if self.may_be_of_another_matter(what) {
+            let cause = match what {
+                Transport::TimedOut => "net-timeout",
+                _ => "net-reset",
+            };
+            return Judgement::of(cause)
+                .sure(Confidence::Possible)
+                .following_another();
+        }
         match what {
             Transport::TimedOut => {
                 // Without an address nobody can say whether a name or a connection was waited for.
@@ -250,6 +274,21 @@ impl Statement<'_> {
         }
     }
 
+    /// Compilers meet the end of a file and linters their own deadline: such words speak of a
+    /// connection only beside a URL, an address or a module.
+    fn may_be_of_another_matter(&self, what: Transport) -> bool {
+        let generic = match what {
+            Transport::Ended | Transport::Truncated => true,
+            Transport::TimedOut => !self.text.contains("i/o timeout"),
+            _ => false,
+        };
+        generic
+            && self.urls.is_empty()
+            && self.module.is_none()
+            && !self.text.contains("tcp")
+            && !self.has(Mark::Curl)
+    }
+
     fn resolver(&self, cause: &'static str, hit: &Hit) -> Judgement {
         if self.has_before(Mark::ProxyConnect, hit) {
             return Judgement::of("http-proxy-unreachable").or(&["http-proxy-config"]);
@@ -275,6 +314,9 @@ impl Statement<'_> {
     fn trust(&self, cause: &'static str, hit: &Hit) -> Judgement {
         if self.has_before(Mark::ProxyConnect, hit) {
             return Judgement::of("http-proxy-bad").or(&["http-proxy-config", cause]);
+        }
+        if self.text.contains("RPC failed") {
+            return Judgement::of("vcs-network").or(&[cause]);
         }
         if self.speaks_git() && !self.has(Mark::Curl) || self.text.contains("unable to access") {
             return Judgement::of("vcs-tls").or(&[cause]);
@@ -337,6 +379,10 @@ impl Statement<'_> {
     fn handshake(&self, cause: &'static str, hit: &Hit) -> Judgement {
         if self.has_before(Mark::ProxyConnect, hit) {
             return Judgement::of("http-proxy-bad").or(&["http-proxy-config"]);
+        }
+        // The handshake was long done when a transfer broke off.
+        if self.text.contains("RPC failed") {
+            return Judgement::of("vcs-network");
         }
         // Plain HTTP in the place of TLS is the same fault whoever meets it.
         if cause != "tls-plain-http" && self.speaks_git() && !self.has(Mark::Curl) {
@@ -626,6 +672,10 @@ impl Statement<'_> {
 
     fn package_nowhere(&self) -> Option<Judgement> {
         let package = self.package()?;
+        let in_vendor = |text: &&str| text.contains("/vendor/") || text.contains("\\vendor\\");
+        if package == "." && self.following.iter().take(2).any(in_vendor) {
+            return Some(Judgement::of("vendor-mismatch"));
+        }
         if let Some(since) = standard_package(package) {
             return Some(if since > 0 {
                 Judgement::of("go-too-old").or(&["goroot-wrong"])

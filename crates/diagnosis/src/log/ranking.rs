@@ -124,6 +124,11 @@ fn refine(verdicts: &mut [Verdict], lines: &[Line<'_>], facts: &Facts) {
                     judgement.also.push("insecure-http");
                 }
             }
+            // An unknown root that was sent too: of a company's own host it is the company's.
+            "tls-intercepted" if verdict.subject.host.as_deref().is_some_and(looks_private) => {
+                judgement.cause = "tls-untrusted-ca";
+                judgement.also.push("tls-intercepted");
+            }
             // Without modules go asks each host itself; that a proxy is configured shows that it
             // should not have.
             "net-timeout" | "net-refused" | "net-reset"

@@ -279,3 +279,71 @@ fn a_linter_that_does_not_know_a_directive_is_itself_too_old() {
             .is_some_and(|cause| cause.meaning.contains("linter"))
     );
 }
+
+#[test]
+fn a_log_without_a_failed_download_explains_nothing() {
+    for log in [
+        "",
+        "go: downloading github.com/a/b v1.0.0\ngo: extracting github.com/a/b v1.0.0\ngo: finding module for package github.com/a/b\ngo: found github.com/a/b in github.com/a/b v1.0.0\n",
+        "ok  \tgithub.com/a/b\t0.312s\n?   \tgithub.com/a/c\t[no test files]\nPASS\n",
+        "# get https://mirror.example/github.com/a/b/c/@v/list\n# get https://mirror.example/github.com/a/b/c/@v/list: 404 Not Found (0.151s)\n# get https://mirror.example/github.com/a/b/@v/list: 200 OK (0.101s)\n",
+        "#7 [2/3] RUN go build ./...\n#7 12.3 go: downloading golang.org/x/net v0.20.0\n#7 DONE 15.1s\n",
+        "GOPROXY=\"https://mirror.example,direct\"\nGOSUMDB=\"sum.golang.org\"\nGOINSECURE=\"\"\nGO111MODULE=\"\"\nGOVERSION=\"go1.26.1\"\n",
+        "main.go:3:1: syntax error: non-declaration statement outside function body\n./a.go:12:4: undefined: thing\n",
+        "make: *** [Makefile:7: build] Error 1\n",
+        "git version 2.39.5\nCloning into 'b'...\nremote: Enumerating objects: 12, done.\nReceiving objects: 100% (12/12), done.\n",
+    ] {
+        let causes: Vec<&str> = explain(log).iter().map(|finding| finding.cause).collect();
+        assert!(causes.is_empty(), "{log}\n{causes:?}");
+    }
+}
+
+#[test]
+fn secrets_of_a_log_are_not_quoted() {
+    let finding = first(
+        "go: a.example/b@v1.0.0: reading https://user:s3cret@proxy.corp.example/a.example/b/@v/v1.0.0.info?token=t0ken: 403 Forbidden",
+    );
+    let json = serde_json::to_string(&finding).unwrap();
+    assert!(
+        !json.contains("s3cret") && !json.contains("t0ken"),
+        "{json}"
+    );
+    assert_eq!(finding.subject.host.as_deref(), Some("proxy.corp.example"));
+}
+
+#[test]
+fn a_finding_has_the_fields_that_scripts_rely_on() {
+    let finding = first(
+        "go: a.example/b@v1.0.0: Get \"https://mirror.example/a.example/b/@v/v1.0.0.info\": x509: certificate signed by unknown authority",
+    );
+    let json = serde_json::to_value(&finding).unwrap();
+    for (field, expected) in [
+        ("cause", serde_json::json!("tls-untrusted-ca")),
+        ("confidence", serde_json::json!("possible")),
+        ("whose", serde_json::json!("client")),
+        (
+            "subject",
+            serde_json::json!({"host": "mirror.example", "module": "a.example/b", "version": "v1.0.0"}),
+        ),
+        (
+            "settle",
+            serde_json::json!("openssl s_client -connect mirror.example:443 -showcerts </dev/null"),
+        ),
+    ] {
+        assert_eq!(json.get(field), Some(&expected), "{field}");
+    }
+    assert_eq!(
+        json.pointer("/evidence/0/line"),
+        Some(&serde_json::json!(1))
+    );
+    assert!(
+        json.pointer("/evidence/0/text")
+            .is_some_and(serde_json::Value::is_string)
+    );
+    for field in ["where", "os", "text", "commands"] {
+        assert!(
+            json.pointer(&format!("/cures/0/{field}")).is_some(),
+            "{field}"
+        );
+    }
+}
