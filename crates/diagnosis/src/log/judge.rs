@@ -132,8 +132,34 @@ impl Statement<'_> {
             .hits
             .iter()
             .rev()
-            .find(|hit| matches!(hit.meaning, Meaning::Follows(_)))?;
-        self.weigh(follows)
+            .find(|hit| matches!(hit.meaning, Meaning::Follows(_)));
+        match follows {
+            Some(hit) => self.weigh(hit),
+            None => self.unknown_reason(),
+        }
+    }
+
+    /// `Get "URL": some words` that no program of ours says: every failure of go's own has a colon or
+    /// is known, so this is the reason of a proxy that answered CONNECT in its own words.
+    fn unknown_reason(&self) -> Option<Judgement> {
+        let url = self.last_url().filter(|_| self.has(Mark::Asked))?;
+        let rest = self.text.get(url.end..)?;
+        let reason = rest
+            .strip_prefix("\": ")
+            .or_else(|| rest.strip_prefix(": "))?
+            .trim();
+        let is_reason = !reason.is_empty()
+            && reason.len() < 80
+            && !reason.starts_with("context ")
+            && reason
+                .chars()
+                .all(|letter| letter.is_alphabetic() || " -_!.".contains(letter));
+        (is_reason && self.quoter.is_none()).then(|| {
+            Judgement::of("http-proxy-bad")
+                .or(&["http-proxy-auth", "http-proxy-forbidden"])
+                .sure(Confidence::Possible)
+                .following_another()
+        })
     }
 
     fn decides(&self, hit: &Hit) -> bool {

@@ -89,6 +89,9 @@ fn refine(verdicts: &mut [Verdict], lines: &[Line<'_>], facts: &Facts) {
     let shown_in_chain = verdicts
         .iter()
         .any(|verdict| verdict.judgement.cause == "tls-intercepted");
+    let toolchain_missing = verdicts
+        .iter()
+        .any(|verdict| verdict.judgement.cause == "toolchain-unavailable");
     for verdict in verdicts.iter_mut() {
         let text = lines
             .get(verdict.line)
@@ -129,6 +132,8 @@ fn refine(verdicts: &mut [Verdict], lines: &[Line<'_>], facts: &Facts) {
                 judgement.cause = "tls-untrusted-ca";
                 judgement.also.push("tls-intercepted");
             }
+            // go would have helped itself, had it got the newer toolchain.
+            "go-too-old" if toolchain_missing => judgement.consequence = true,
             // Without modules go asks each host itself; that a proxy is configured shows that it
             // should not have.
             "net-timeout" | "net-refused" | "net-reset"

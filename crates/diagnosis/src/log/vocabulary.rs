@@ -102,6 +102,8 @@ pub(super) enum Mark {
     StatusFollows,
     /// The checksum of a download is being verified.
     Verifying,
+    /// `Get "URL":`: a request was sent, or should have been.
+    Asked,
     /// `read "URL":`: the body was being read.
     ReadingBody,
     /// The toolchain is being downloaded.
@@ -349,6 +351,9 @@ const PHRASES: &[(&str, Meaning)] = &[
     ("read \"http:/", Marks(M::ReadingBody)),
     ("read https:/", Marks(M::ReadingBody)),
     ("read http:/", Marks(M::ReadingBody)),
+    ("Get \"https://", Marks(M::Asked)),
+    ("Get \"http://", Marks(M::Asked)),
+    ("Get https://", Marks(M::Asked)),
     ("reading https://", Marks(M::StatusFollows)),
     ("reading http://", Marks(M::StatusFollows)),
     // crypto/tls and crypto/x509
@@ -976,6 +981,7 @@ const PHRASES: &[(&str, Meaning)] = &[
     ),
     ("case-insensitive import collision", Says("case-collision")),
     ("requires go >=", Says("go-too-old")),
+    ("requires go@", Says("go-too-old")),
     ("requires go1.", Says("go-too-old")),
     ("module requires Go 1.", Says("go-too-old")),
     ("requires newer Go version", Says("go-too-old")),
