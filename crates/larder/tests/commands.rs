@@ -128,6 +128,41 @@ fn config_show_is_data() {
 }
 
 #[test]
+fn explain_is_0_when_it_knows_1_when_it_does_not_and_2_when_it_cannot_read() {
+    let home = home();
+    let log = home.path().join("build.log");
+    let refused = "#7 1.2 go: a.example/b@v1.0.0: Get \"https://mirror.example/a.example/b/@v/v1.0.0.info\": \
+                   proxyconnect tcp: dial tcp 127.0.0.1:3128: connect: connection refused\n";
+    fs_err::write(&log, refused).unwrap();
+    let log = log.to_str().unwrap();
+    let cause = "\"cause\": \"http-proxy-unreachable\"";
+    check(
+        larder(home.path(), &["explain", "--json", log]),
+        0,
+        cause,
+        "",
+    );
+    for arguments in [&["explain"][..], &["explain", "-"]] {
+        let mut command = larder(home.path(), arguments);
+        command.write_stdin(refused);
+        check(command, 0, "line 1: go: a.example/b@v1.0.0", "");
+    }
+    let mut healthy = larder(home.path(), &["explain", "--json"]);
+    healthy.write_stdin("ok  \ta.example/b\t0.1s\n\u{0}\u{1}");
+    check(healthy, 1, "\"findings\": []", "nothing was recognised");
+    let code = |code| larder(home.path(), &["explain", "--code", code]);
+    check(code("openssl:20"), 0, "unable to get local issuer", "");
+    check(code("openssl:0"), 1, "", "nothing was recognised");
+    check(code("openssl"), 2, "", "`openssl` is no code");
+    check(
+        larder(home.path(), &["explain", "/no/such.log"]),
+        2,
+        "",
+        "/no/such.log",
+    );
+}
+
+#[test]
 fn a_port_in_use_and_a_foreign_address_are_1_and_say_what_to_do() {
     let home = home();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
