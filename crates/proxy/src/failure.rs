@@ -23,8 +23,8 @@ pub enum Failure {
         /// Why, and what to do.
         reason: Reason,
     },
-    /// A private name was asked of a checksum database.
-    #[error("{0} is private, so no checksum database is asked about it")]
+    /// A private or exempt name was asked of a checksum database.
+    #[error("{0} is private or exempt, so no checksum database is asked about it")]
     PrivateAtSumdb(ModuleVersion),
     /// No database of that name is served here.
     #[error("the checksum database `{0}` is not served here")]
@@ -85,6 +85,22 @@ impl Failure {
             what: module.to_string(),
             reason,
         }
+    }
+    /// What its texts weigh in memory, about.
+    pub(crate) fn text_bytes(&self) -> u64 {
+        let bytes = match self {
+            Self::Source(error) => {
+                let failure = &error.0;
+                let notes: usize = failure.notes.iter().map(String::len).sum();
+                failure.text.len()
+                    + failure.url.as_ref().map_or(0, String::len)
+                    + failure.upstream_text.as_ref().map_or(0, String::len)
+                    + notes
+            }
+            Self::Unverified { error, .. } => error.to_string().len(),
+            _ => 0,
+        };
+        bytes as u64
     }
     /// True for proven absence.
     pub fn is_absence(&self) -> bool {

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use gomod::{Info, ModulePath, ModuleVersion, Version};
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
-use source::{Source, SourceError};
+use source::{Source, SourceError, SourceErrorKind};
 use store::answers::{Answer, AnswerKey};
 use store::first_seen::FirstSeen;
 use store::{Namespace, Store};
@@ -26,8 +26,10 @@ use crate::fill::{Fetch, stored_above};
 use crate::gate::AdmittedAnswer;
 use crate::observe::Metrics;
 
-/// Answers kept in memory at most; older ones are read from the folder.
-const REMEMBERED: usize = 32 * 1024;
+/// What answers kept in memory may weigh; others are read from the folder. And what one weighs
+/// beside its texts.
+const REMEMBERED_BYTES: u64 = 32 << 20;
+const ANSWER_BYTES: u64 = 256;
 /// Questions under way at once, at most.
 const FLIGHTS: usize = 8192;
 /// After an outage, how long a stale answer is given without asking again: a client should not
@@ -102,7 +104,7 @@ pub struct AnswerParts {
 /// All answers of a server.
 pub struct Answers {
     parts: AnswerParts,
-    memory: Cache<AnswerKey, Arc<Remembered>>,
+    memory: Cache<AnswerKey, Arc<Remembered>, ByText>,
     flights: Mutex<HashMap<AnswerKey, watch::Receiver<Option<Outcome>>>>,
 }
 
@@ -110,6 +112,7 @@ type Outcome = Result<Given, Failure>;
 
 struct Remembered {
     outcome: Result<Arc<Said>, Failure>,
+    freshness: Freshness,
     fetched_at: jiff::Timestamp,
     good_until: Instant,
 }
@@ -119,7 +122,7 @@ impl Answers {
     pub fn new(parts: AnswerParts) -> Arc<Self> {
         Arc::new(Self {
             parts,
-            memory: Cache::new(REMEMBERED),
+            memory: Cache::with_weighter(4096, REMEMBERED_BYTES, ByText),
             flights: Mutex::default(),
         })
     }
@@ -138,7 +141,7 @@ impl Answers {
             && Instant::now() < remembered.good_until
         {
             return match &remembered.outcome {
-                Ok(said) => Ok(given(said, Freshness::Fresh, remembered.fetched_at)),
+                Ok(said) => Ok(given(said, remembered.freshness, remembered.fetched_at)),
                 Err(failure) => Err(failure.clone()),
             };
         }
@@ -211,15 +214,28 @@ impl Answers {
         match self.ask_source(key).await {
             Ok(said) => {
                 let said = Arc::new(said);
-                self.remember(key, Ok(said.clone()), now, self.parts.fresh);
+                self.remember(
+                    key,
+                    Ok(said.clone()),
+                    Freshness::Fresh,
+                    now,
+                    self.parts.fresh,
+                );
                 self.keep(key, &said, now).await;
                 Ok(given(&said, Freshness::Asked, now))
             }
             Err(error) if error.is_absence() => {
                 let failure = Failure::source(error);
-                self.remember(key, Err(failure.clone()), now, self.parts.negative);
+                self.remember(
+                    key,
+                    Err(failure.clone()),
+                    Freshness::Fresh,
+                    now,
+                    self.parts.negative,
+                );
                 Err(failure)
             }
+            Err(error) if !is_outage(error.kind()) => Err(Failure::source(error)),
             Err(error) => {
                 let Some((said, fetched_at)) = self.recall(key).await else {
                     return Err(Failure::source(error));
@@ -231,7 +247,7 @@ impl Answers {
                     .retry_after
                     .unwrap_or(OUTAGE_PAUSE)
                     .min(OUTAGE_PAUSE);
-                self.remember(key, Ok(said.clone()), fetched_at, pause);
+                self.remember(key, Ok(said.clone()), Freshness::Stale, fetched_at, pause);
                 Ok(given(&said, Freshness::Stale, fetched_at))
             }
         }
@@ -240,7 +256,7 @@ impl Answers {
     async fn ask_source(&self, key: &AnswerKey) -> Result<Said, SourceError> {
         let Some(source) = &self.parts.source else {
             return Err(SourceError::new(
-                source::SourceErrorKind::Off,
+                SourceErrorKind::Off,
                 "this server is offline",
             ));
         };
@@ -263,6 +279,7 @@ impl Answers {
         &self,
         key: &AnswerKey,
         outcome: Result<Arc<Said>, Failure>,
+        freshness: Freshness,
         fetched_at: jiff::Timestamp,
         good_for: Duration,
     ) {
@@ -271,6 +288,7 @@ impl Answers {
             key.clone(),
             Arc::new(Remembered {
                 outcome,
+                freshness,
                 fetched_at,
                 good_until,
             }),
@@ -362,6 +380,49 @@ impl Answers {
             what,
             below: stored_above(store, path).await?,
         })
+    }
+}
+
+/// Answers weigh what their texts do: a list may name ten thousand versions.
+#[derive(Clone)]
+struct ByText;
+
+impl quick_cache::Weighter<AnswerKey, Arc<Remembered>> for ByText {
+    fn weight(&self, key: &AnswerKey, remembered: &Arc<Remembered>) -> u64 {
+        let outcome = match &remembered.outcome {
+            Ok(said) => match &said.words {
+                Words::List(versions) => versions
+                    .iter()
+                    .map(|version| version.as_str().len() as u64 + 40)
+                    .sum(),
+                Words::Info { body, .. } => 2 * body.len() as u64,
+            },
+            Err(failure) => failure.text_bytes(),
+        };
+        ANSWER_BYTES + 2 * module_path(key).as_str().len() as u64 + outcome
+    }
+}
+
+/// True where an older answer is better than none: upstream could not be asked, or answered nonsense.
+/// A refusal is an answer, and so is what the settings say.
+fn is_outage(kind: SourceErrorKind) -> bool {
+    match kind {
+        SourceErrorKind::Busy
+        | SourceErrorKind::Unreachable
+        | SourceErrorKind::Tls
+        | SourceErrorKind::TimedOut
+        | SourceErrorKind::BadAnswer
+        | SourceErrorKind::TooLarge => true,
+        SourceErrorKind::NotExist
+        | SourceErrorKind::Gone
+        | SourceErrorKind::Refused
+        | SourceErrorKind::Rejected
+        | SourceErrorKind::Sink
+        | SourceErrorKind::Off
+        | SourceErrorKind::PrivateUnserved
+        | SourceErrorKind::ForbiddenAddress
+        | SourceErrorKind::Loop
+        | SourceErrorKind::Internal => false,
     }
 }
 

@@ -31,7 +31,7 @@ use crate::failure::Failure;
 use crate::gate::AdmittedFile;
 use crate::observe::Metrics;
 use flight::{Following, Progress};
-use sink::FillSink;
+use sink::{FillSink, Release};
 use verifier::ModuleVerifier;
 
 /// Files up to this size are released whole, when verified.
@@ -49,11 +49,16 @@ const FLIGHTS: usize = 8192;
 const QUEUE_DEADLINE: Duration = Duration::from_secs(120);
 /// How long a fill that nobody follows any more may go on.
 const ABANDONED_DEADLINE: Duration = Duration::from_secs(600);
-/// How long a streamed file that failed is remembered: its clients saw a broken connection and get
-/// the words when they ask again.
-const STREAMED_FAILURE: Duration = Duration::from_secs(600);
-/// Failures remembered at most.
-const REMEMBERED: usize = 16 * 1024;
+/// How long a streamed file that was refused is remembered: its clients saw a broken connection and
+/// get the words when they ask again.
+const STREAMED_REFUSAL: Duration = Duration::from_secs(600);
+/// The same for a transfer that broke off: it may heal at once, so only the next ask gets the words.
+const STREAMED_BREAK: Duration = Duration::from_secs(5);
+/// What remembered failures may weigh, and what one weighs beside its texts.
+const REMEMBERED_BYTES: u64 = 8 << 20;
+const FAILURE_BYTES: u64 = 512;
+/// Files that landed lately, or that no longer stream; at most.
+const LATELY: usize = 4096;
 /// `.info` and `.mod` fetched behind a zip, at once; more are dropped: the next client brings them.
 const FOLLOW_UPS: usize = 32;
 
@@ -127,7 +132,12 @@ pub struct Fills {
 struct Inner {
     parts: FillParts,
     flights: Mutex<HashMap<FileKey, watch::Sender<Progress>>>,
-    failures: Cache<FileKey, (Instant, Failure)>,
+    failures: Cache<FileKey, (Instant, Failure), ByText>,
+    /// Files that were refused after some of them had been handed out. Another source may have a good
+    /// one, so these are handed out only when verified.
+    distrusted: Cache<FileKey, ()>,
+    /// Files that were stored lately: who looked into the store just before looks again.
+    stored_lately: Cache<FileKey, ()>,
     queue: Semaphore,
     verifying: Arc<Semaphore>,
     follow_ups: Arc<Semaphore>,
@@ -143,7 +153,9 @@ impl Fills {
             inner: Arc::new(Inner {
                 parts,
                 flights: Mutex::default(),
-                failures: Cache::new(REMEMBERED),
+                failures: Cache::with_weighter(4096, REMEMBERED_BYTES, ByText),
+                distrusted: Cache::new(LATELY),
+                stored_lately: Cache::new(LATELY),
                 queue: Semaphore::new(FILLS),
                 // Verification is pure CPU; more at once than cores would only hold more memory.
                 verifying: Arc::new(Semaphore::new(cores)),
@@ -165,30 +177,24 @@ impl Fills {
     /// where it may not be fetched.
     pub async fn open(&self, file: &AdmittedFile, fetch: Fetch) -> Result<Served, Failure> {
         let key = file.key();
-        if let Some(opened) = self
-            .inner
-            .parts
-            .store
-            .open(key)
-            .await
-            .map_err(Failure::store)?
-        {
-            return Ok(Served::Stored(opened));
-        }
-        if fetch == Fetch::Forbidden {
-            return match self.landing(key) {
-                Some(opened) => Ok(Served::Stored(opened)),
-                None => Err(Failure::NotStored(file_name(key))),
-            };
-        }
-        if self.inner.parts.source.is_none() {
-            let below = stored_above(&*self.inner.parts.store, key.module.path()).await?;
-            return Err(Failure::Offline {
-                what: file_name(key),
-                below,
-            });
-        }
-        let (mut progress, joined) = self.join(key)?;
+        let (mut progress, joined) = loop {
+            let stored = self.inner.parts.store.open(key).await;
+            if let Some(opened) = stored.map_err(Failure::store)? {
+                return Ok(Served::Stored(opened));
+            }
+            if fetch == Fetch::Allowed && self.inner.parts.source.is_none() {
+                let below = stored_above(&*self.inner.parts.store, key.module.path()).await?;
+                return Err(Failure::Offline {
+                    what: file_name(key),
+                    below,
+                });
+            }
+            match self.board(key, fetch)? {
+                Boarding::Flight(progress, joined) => break (progress, joined),
+                Boarding::Landing(opened) => return Ok(Served::Stored(opened)),
+                Boarding::LandedMeanwhile => {}
+            }
+        };
         if joined == Joined::Joined {
             self.inner.parts.metrics.flights_joined.inc();
         }
@@ -221,15 +227,6 @@ impl Fills {
         }
     }
 
-    /// A file that was handed out already and is on its way into the store.
-    fn landing(&self, key: &FileKey) -> Option<Opened> {
-        let flights = self.inner.flights.lock();
-        match &*flights.get(key)?.borrow() {
-            Progress::Done(Ok(opened)) => Some(opened.clone()),
-            Progress::Done(Err(_)) | Progress::Waiting | Progress::Arriving(_) => None,
-        }
-    }
-
     /// Waits until every file that was handed out is stored. Fills that are still fetching are not
     /// waited for: their next client begins them anew.
     pub(crate) async fn settled(&self) {
@@ -246,10 +243,22 @@ impl Fills {
         }
     }
 
-    fn join(&self, key: &FileKey) -> Result<(watch::Receiver<Progress>, Joined), Failure> {
+    /// Joins the flight of a file that was not in the store, or starts one where that is allowed.
+    fn board(&self, key: &FileKey, fetch: Fetch) -> Result<Boarding, Failure> {
         let mut flights = self.inner.flights.lock();
         if let Some(flight) = flights.get(key) {
-            return Ok((flight.subscribe(), Joined::Joined));
+            if fetch == Fetch::Allowed {
+                return Ok(Boarding::Flight(flight.subscribe(), Joined::Joined));
+            }
+            // Handed out already and on its way into the store: that is stored enough.
+            if let Progress::Done(Ok(opened)) = &*flight.borrow() {
+                return Ok(Boarding::Landing(opened.clone()));
+            }
+        } else if self.inner.stored_lately.remove(key).is_some() {
+            return Ok(Boarding::LandedMeanwhile);
+        }
+        if fetch == Fetch::Forbidden {
+            return Err(Failure::NotStored(file_name(key)));
         }
         if let Some((until, failure)) = self.inner.failures.get(key) {
             if Instant::now() < until {
@@ -274,7 +283,7 @@ impl Fills {
         tokio::spawn(async move {
             fills.fly(landing, &sender).await;
         });
-        Ok((receiver, Joined::Started))
+        Ok(Boarding::Flight(receiver, Joined::Started))
     }
 
     async fn fly(&self, landing: Landing, progress: &watch::Sender<Progress>) {
@@ -282,9 +291,8 @@ impl Fills {
         let parts = &self.inner.parts;
         let brought = tokio::select! {
             brought = self.bring(key, progress) => brought,
-            () = abandoned(progress) => Err(Failure::Internal(
-                "the fill was given up: nobody was waiting for it any more".into(),
-            )),
+            // Nobody hears of it, and the next client begins anew.
+            () = abandoned(progress) => return,
         };
         let streamed = matches!(&*progress.borrow(), Progress::Arriving(_));
         let verified = match brought {
@@ -299,6 +307,7 @@ impl Fills {
         };
         progress.send_replace(Progress::Done(Ok(verified.open())));
         self.commit(key, verified).await;
+        self.inner.stored_lately.insert(key.clone(), ());
         parts.answers.note_filled(key.namespace, &key.module);
         let seen = parts.first_seen.note(
             key.namespace,
@@ -332,8 +341,12 @@ impl Fills {
                 retry_after: Duration::from_secs(30),
             });
         };
+        let release = match self.inner.distrusted.get(key) {
+            Some(()) => Release::WhenVerified,
+            None => Release::AsItComes,
+        };
         let verifier = ModuleVerifier::begin(parts, key, self.inner.verifying.clone());
-        let mut sink = FillSink::new(key, parts.staging.clone(), &verifier, progress);
+        let mut sink = FillSink::new(key, parts.staging.clone(), &verifier, progress, release);
         let fetched = source.fetch(&key.module, key.kind, &mut sink).await;
         let (verified, refusal) = sink.into_outcome();
         match (fetched, verified, refusal) {
@@ -380,8 +393,12 @@ impl Fills {
 
     fn remember(&self, key: &FileKey, failure: &Failure, streamed: bool) {
         let for_how_long = match failure {
-            _ if streamed => STREAMED_FAILURE,
+            Failure::Unverified { .. } if streamed => {
+                self.inner.distrusted.insert(key.clone(), ());
+                STREAMED_REFUSAL
+            }
             failure if failure.is_absence() => self.inner.parts.negative,
+            _ if streamed => STREAMED_BREAK,
             _ => return,
         };
         if !for_how_long.is_zero() {
@@ -407,7 +424,7 @@ impl Fills {
             tokio::spawn(async move {
                 let _turn = turn;
                 if matches!(fills.inner.parts.store.open(&key).await, Ok(None))
-                    && let Ok((mut progress, _)) = fills.join(&key)
+                    && let Ok(Boarding::Flight(mut progress, _)) = fills.board(&key, Fetch::Allowed)
                 {
                     // Followed to its end, so that it does not count as abandoned.
                     let _ended = progress
@@ -416,6 +433,27 @@ impl Fills {
                 }
             });
         }
+    }
+}
+
+/// How a request that found nothing in the store goes on.
+enum Boarding {
+    /// It follows a flight.
+    Flight(watch::Receiver<Progress>, Joined),
+    /// The file is verified and about to be stored.
+    Landing(Opened),
+    /// It was stored between the look into the store and now.
+    LandedMeanwhile,
+}
+
+/// Remembered failures weigh what their texts do: a request chooses how long its path is.
+#[derive(Clone)]
+struct ByText;
+
+impl quick_cache::Weighter<FileKey, (Instant, Failure)> for ByText {
+    fn weight(&self, key: &FileKey, (_, failure): &(Instant, Failure)) -> u64 {
+        let names = key.module.path().as_str().len() + key.module.version().as_str().len();
+        FAILURE_BYTES + 2 * names as u64 + failure.text_bytes()
     }
 }
 

@@ -14,6 +14,15 @@ use super::verifier::ModuleVerifier;
 use super::{RELEASE_STEP_BYTES, RELEASE_WHOLE_BYTES, TAIL_BYTES};
 use crate::failure::Failure;
 
+/// When a large file may be handed out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Release {
+    /// While it comes, all but its tail.
+    AsItComes,
+    /// Only when it is verified.
+    WhenVerified,
+}
+
 pub(super) struct FillSink<'fill> {
     key: &'fill FileKey,
     staging: Arc<Staging>,
@@ -22,6 +31,7 @@ pub(super) struct FillSink<'fill> {
     staged: Option<StagingFile>,
     source: SourceName,
     total_bytes: Option<u64>,
+    release: Release,
     released_bytes: u64,
     verified: Option<Arc<Verified>>,
     refusal: Option<Failure>,
@@ -33,6 +43,7 @@ impl<'fill> FillSink<'fill> {
         staging: Arc<Staging>,
         verifier: &'fill ModuleVerifier,
         progress: &'fill watch::Sender<Progress>,
+        release: Release,
     ) -> Self {
         Self {
             key,
@@ -42,6 +53,7 @@ impl<'fill> FillSink<'fill> {
             staged: None,
             source: "".into(),
             total_bytes: None,
+            release,
             released_bytes: 0,
             verified: None,
             refusal: None,
@@ -71,6 +83,9 @@ impl<'fill> FillSink<'fill> {
         let Some(staged) = &mut self.staged else {
             return Ok(());
         };
+        if self.release == Release::WhenVerified {
+            return Ok(());
+        }
         let written = staged.len_bytes();
         let expected = self.total_bytes.map_or(written, |total| total.min(written));
         if self.total_bytes.unwrap_or(written) <= RELEASE_WHOLE_BYTES {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use gomod::{FileKind, ModulePath, ModuleVersion, Request, Revision, SumdbRequest, Version};
 use quick_cache::sync::Cache;
-use source::privacy::{Privacy, Route};
+use source::privacy::Privacy;
 use store::Namespace;
 use store::first_seen::FirstSeen;
 
@@ -104,10 +104,19 @@ impl AdmittedAnswer {
 /// Something of a checksum database that may be given.
 #[derive(Clone, Debug)]
 pub struct AdmittedSumdb {
+    name: String,
+    request: SumdbRequest,
+}
+
+impl AdmittedSumdb {
     /// The database.
-    pub name: String,
+    pub fn name(&self) -> &str {
+        &self.name
+    }
     /// What of it.
-    pub request: SumdbRequest,
+    pub fn request(&self) -> &SumdbRequest {
+        &self.request
+    }
 }
 
 /// An admitted request by the kind of room that answers it.
@@ -174,15 +183,15 @@ impl Gate {
     /// by [`Gate::select`] once their versions are known.
     ///
     /// # Errors
-    /// [`Failure::Denied`], or [`Failure::PrivateAtSumdb`] for a private name at a checksum
-    /// database: it would be sent on to a third party.
+    /// [`Failure::Denied`], or [`Failure::PrivateAtSumdb`] for a private or exempt name at a
+    /// checksum database: it would be sent on to a third party.
     pub async fn admit(&self, caller: Caller, request: Request) -> Result<Admitted, Failure> {
         match &request {
             Request::File(module, _) => self.judge(&caller, module).await?,
             Request::Sumdb {
                 request: SumdbRequest::Lookup(module),
                 ..
-            } if self.privacy.route(module.path()) == Route::Private => {
+            } if !self.privacy.checked_by_database(module.path()) => {
                 return Err(Failure::PrivateAtSumdb(module.clone()));
             }
             Request::List(_)

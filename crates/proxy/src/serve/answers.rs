@@ -44,7 +44,7 @@ pub(super) async fn answer(
             )
         }
     };
-    Ok(reply(room, &given, body, content_type))
+    Ok(reply(room, &given, body, content_type, fetch))
 }
 
 /// The `.info` itself where the caller may see its version; for `@latest`, else that of the latest
@@ -121,7 +121,13 @@ async fn latest_visible(
     }
 }
 
-fn reply(room: &Room, given: &Given, body: Bytes, content_type: &'static str) -> Reply {
+fn reply(
+    room: &Room,
+    given: &Given,
+    body: Bytes,
+    content_type: &'static str,
+    fetch: Fetch,
+) -> Reply {
     let outcome = match given.freshness {
         Freshness::Asked => Outcome::Filled,
         Freshness::Fresh => Outcome::HitMemory,
@@ -137,7 +143,14 @@ fn reply(room: &Room, given: &Given, body: Bytes, content_type: &'static str) ->
     let mut response = Response::new(AnswerBody::whole(body));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert(header::CACHE_CONTROL, public_for(seconds));
+    headers.insert(
+        header::CACHE_CONTROL,
+        match fetch {
+            Fetch::Allowed => public_for(seconds),
+            // What the store alone says is less than what everyone else gets at this address.
+            Fetch::Forbidden => HeaderValue::from_static("no-store"),
+        },
+    );
     headers.insert(CACHE, HeaderValue::from_static(outcome.name()));
     if given.age >= Duration::from_secs(1) {
         headers.insert(header::AGE, HeaderValue::from(given.age.as_secs()));

@@ -59,7 +59,7 @@ pub(super) fn say(failure: &Failure) -> Said {
             None,
             vec![
                 format!(
-                    "{} matches the private patterns: its name is not sent to a checksum database",
+                    "{} matches the private or exempt patterns: its name is not sent to a checksum database",
                     module.path()
                 ),
                 format!(

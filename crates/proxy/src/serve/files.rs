@@ -118,7 +118,12 @@ fn complete(
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
         }
     } else {
-        headers.insert(header::CACHE_CONTROL, IMMUTABLE);
+        // Only "you have it" holds for ever; a refused condition or range says nothing of the file.
+        let keep = match wanted {
+            Wanted::NotModified => IMMUTABLE,
+            _ => HeaderValue::from_static("no-store"),
+        };
+        headers.insert(header::CACHE_CONTROL, keep);
     }
     headers.insert(header::ETAG, etag);
     label(headers, outcome, &opened.source);

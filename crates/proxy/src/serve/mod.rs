@@ -8,10 +8,10 @@ mod body;
 mod conditional;
 mod error;
 mod files;
+mod impatient;
 mod operations;
 pub mod read_ahead;
 mod respond;
-mod stalled_writes;
 mod sumdb;
 mod tls;
 
@@ -39,7 +39,7 @@ use crate::fill::{FillParts, Fills};
 use crate::gate::Gate;
 use crate::observe::{AccessLog, Metrics};
 use crate::policy::Policy;
-use stalled_writes::StalledWrites;
+use impatient::Impatient;
 use tls::CurrentCertificate;
 pub use tls::{TlsError, TlsFiles};
 
@@ -52,8 +52,9 @@ const HEAD_DEADLINE: Duration = Duration::from_secs(75);
 const WRITE_PATIENCE: Duration = Duration::from_secs(120);
 /// What a request's head may weigh. The longest legal module path is far below.
 const HEAD_BYTES: usize = 128 << 10;
-/// HTTP/2 streams on one connection; the go command opens some dozens.
-const STREAMS: u32 = 256;
+/// HTTP/2 streams on one connection. Each may hold one chunk of a file that its client does not take;
+/// the go command asks for some ten at once, and opens another connection past the limit.
+const STREAMS: u32 = 64;
 /// How long requests under way may take after the server was told to stop.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(60);
 /// How long the store may then take for the files that were handed out.
@@ -263,7 +264,7 @@ async fn connection(
         .keep_alive_interval(Some(Duration::from_secs(60)));
     let served = match acceptor {
         None => {
-            let io = TokioIo::new(StalledWrites::new(stream, WRITE_PATIENCE));
+            let io = TokioIo::new(Impatient::new(stream, HEAD_DEADLINE, WRITE_PATIENCE));
             watcher
                 .watch(builder.serve_connection(io, service).into_owned())
                 .await
@@ -271,7 +272,7 @@ async fn connection(
         Some(acceptor) => {
             match tokio::time::timeout(HEAD_DEADLINE, acceptor.accept(stream)).await {
                 Ok(Ok(stream)) => {
-                    let io = TokioIo::new(StalledWrites::new(stream, WRITE_PATIENCE));
+                    let io = TokioIo::new(Impatient::new(stream, HEAD_DEADLINE, WRITE_PATIENCE));
                     watcher
                         .watch(builder.serve_connection(io, service).into_owned())
                         .await

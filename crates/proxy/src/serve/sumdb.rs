@@ -16,19 +16,19 @@ pub(super) async fn answer(room: &Room, wanted: &AdmittedSumdb) -> Result<Reply,
     let served = room
         .sumdb
         .as_ref()
-        .filter(|mirror| mirror.name() == wanted.name);
+        .filter(|mirror| mirror.name() == wanted.name());
     let Some(mirror) = served else {
-        return Err(Failure::UnknownDatabase(wanted.name.clone()));
+        return Err(Failure::UnknownDatabase(wanted.name().to_owned()));
     };
     let Mirrored {
         body,
         max_age,
         kept,
     } = mirror
-        .answer(&wanted.request)
+        .answer(wanted.request())
         .await
         .map_err(|error| Failure::Checksum(error.into()))?;
-    let content_type = match wanted.request {
+    let content_type = match wanted.request() {
         SumdbRequest::Tile(_) => "application/octet-stream",
         _ => TEXT,
     };
