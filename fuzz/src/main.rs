@@ -225,7 +225,7 @@ mod tests {
         check(&["--seconds", "soon"], "not a number: soon");
         check(
             &["--target", "nothing"],
-            "no target `nothing`; there are request",
+            "no target `nothing`; there are failure-log, request",
         );
         check(&["--replay", "xyz"], "not hex");
         check(&["--speed", "9"], "usage");
