@@ -26,6 +26,32 @@ fn main() {
     };
     measure("noisy", &(0..LINES).map(noisy).collect::<String>());
     measure("failing", &(0..LINES / 2).map(failing).collect::<String>());
+    measure_hostile();
+}
+
+/// As much as `larder explain` reads, made to be slow.
+fn measure_hostile() {
+    const BYTES: usize = 16 << 20;
+    for piece in [
+        "git : exit status 1:",
+        "git : exit status 1:\n",
+        "https://a.b/@v/v1.info: 404 Not Found server response: ",
+        "reading https://sum.golang.org/lookup/a.b/c@v1: 410 Gone\n",
+        "checksum mismatch\n",
+        "{\"log\":\"{\\\"log\\\":\\\"EOF\\\"}\"}\n",
+        "\\\\n",
+        "\u{1b}[",
+        "[a] ",
+        "> ",
+    ] {
+        let log = piece.repeat(BYTES / piece.len());
+        let began = Instant::now();
+        let findings = diagnosis::explain(&log).len();
+        println!(
+            "16 MiB of {piece:?}: {:.0} ms, {findings} findings",
+            began.elapsed().as_secs_f64() * 1e3
+        );
+    }
 }
 
 fn measure(name: &str, log: &str) {

@@ -42,8 +42,8 @@ struct Verdict {
     superseded: bool,
     /// The endpoint that failed, where a URL shows one.
     endpoint: Option<Endpoint>,
-    /// Said by another side and quoted.
-    quoted: bool,
+    /// Who is quoted, where another side said it.
+    quoted: Option<Endpoint>,
 }
 
 /// What the log says besides its failures.
@@ -165,7 +165,7 @@ impl<'a> Reader<'a> {
             subject: block.subject.clone(),
             superseded: false,
             endpoint: None,
-            quoted: block.quoter.is_some(),
+            quoted: block.quoter.map(|quoter| quoter.endpoint),
         });
         self.supersede_opener();
     }
@@ -223,13 +223,7 @@ impl<'a> Reader<'a> {
             })
             .collect();
         let subject = self.subject(text, &own_urls);
-        let following: Vec<&str> = self
-            .lines
-            .iter()
-            .skip(index + 1)
-            .take(12)
-            .map(|line| line.text.as_ref())
-            .collect();
+        let following = self.lines.get(index + 1..).unwrap_or_default();
         let statement = Statement {
             text: said,
             hits: &own,
@@ -238,7 +232,7 @@ impl<'a> Reader<'a> {
             quoter: self.block.as_ref().and_then(|block| block.quoter),
             module: subject.module.as_deref(),
             version: subject.version.as_deref(),
-            following: &following,
+            following,
         };
         let judgement = statement.judge()?;
         if judgement.consequence {
@@ -255,7 +249,8 @@ impl<'a> Reader<'a> {
             quoted: self
                 .block
                 .as_ref()
-                .is_some_and(|block| block.quoter.is_some()),
+                .and_then(|block| block.quoter)
+                .map(|quoter| quoter.endpoint),
         });
         Some(self.verdicts.len() - 1)
     }
@@ -281,7 +276,7 @@ impl<'a> Reader<'a> {
                 || self
                     .verdicts
                     .get(*last)
-                    .is_some_and(|verdict| !verdict.quoted)
+                    .is_some_and(|verdict| verdict.quoted.is_none())
         });
         let mut openers = match cut.what {
             Mark::ServerResponse => own.into_iter().collect(),
@@ -316,8 +311,9 @@ impl<'a> Reader<'a> {
                 subject: subject.clone(),
                 superseded: false,
                 endpoint: None,
-                quoted: quoter.is_some(),
+                quoted: quoter.map(|quoter| quoter.endpoint),
             });
+            openers.truncate(MOST_CUTS);
             openers.push(self.verdicts.len() - 1);
         }
         self.block = Some(Block {
@@ -393,6 +389,9 @@ struct Cut {
     what: Mark,
 }
 
+/// More layers than this are not told apart on one line; go writes three.
+const MOST_CUTS: usize = 8;
+
 fn cuts(text: &str, found: &[Hit]) -> Vec<Cut> {
     found
         .iter()
@@ -417,6 +416,7 @@ fn cuts(text: &str, found: &[Hit]) -> Vec<Cut> {
             }
             _ => None,
         })
+        .take(MOST_CUTS)
         .collect()
 }
 

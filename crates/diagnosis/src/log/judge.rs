@@ -4,6 +4,7 @@
 //! word belongs to (the resolver, the HTTP proxy, the module proxy, the checksum database, a code
 //! host), and what a status can mean there.
 
+use super::decoration::Line;
 use super::place::{Endpoint, Url, looks_private, standard_package};
 use super::vocabulary::{Hit, Mark, Meaning, Transport};
 use crate::finding::Confidence;
@@ -87,7 +88,7 @@ pub(super) struct Statement<'a> {
     pub(super) module: Option<&'a str>,
     pub(super) version: Option<&'a str>,
     /// The lines behind, for messages that go on there.
-    pub(super) following: &'a [&'a str],
+    pub(super) following: &'a [Line<'a>],
 }
 
 impl Statement<'_> {
@@ -224,7 +225,6 @@ impl Statement<'_> {
     fn says(&self, cause: &'static str) -> Judgement {
         match cause {
             "proxy-bad-body" if self.names_database() => Judgement::of("sumdb-bad-answer"),
-            // A proxy that fails while it makes a zip says why; everything else is the proxy's.
             _ => Judgement::of(cause),
         }
     }
@@ -698,7 +698,8 @@ impl Statement<'_> {
 
     fn package_nowhere(&self) -> Option<Judgement> {
         let package = self.package()?;
-        let in_vendor = |text: &&str| text.contains("/vendor/") || text.contains("\\vendor\\");
+        let in_vendor =
+            |line: &Line<'_>| line.text.contains("/vendor/") || line.text.contains("\\vendor\\");
         if package == "." && self.following.iter().take(2).any(in_vendor) {
             return Some(Judgement::of("vendor-mismatch"));
         }
@@ -760,7 +761,12 @@ impl Statement<'_> {
 
     /// Which of two sums did not match: the second label says with what was compared.
     fn checksum_mismatch(&self) -> Judgement {
-        for text in std::iter::once(&self.text).chain(self.following.iter().take(12)) {
+        let behind = self
+            .following
+            .iter()
+            .take(12)
+            .map(|line| line.text.as_ref());
+        for text in std::iter::once(self.text).chain(behind) {
             if text.contains("go.sum:") || text.contains("recorded in go.sum") {
                 return Judgement::of("sum-mismatch-gosum");
             }

@@ -192,7 +192,7 @@ fn finding(
     }
     let subject = fullest(group);
     let mut evidence_lines: Vec<usize> = Vec::new();
-    for verdict in group {
+    for verdict in group.iter().take(MOST_EVIDENCE) {
         // The answer's status stands before the answer, and belongs to it.
         let head = told_elsewhere
             .iter()
@@ -218,10 +218,9 @@ fn finding(
         cause,
         confidence,
         also_possible,
-        whose: if first.quoted && cause == "vcs-network" {
-            cause::Whose::ChecksumDatabase
-        } else {
-            entry.whose
+        whose: match first.quoted {
+            Some(quoted) if cause == "vcs-network" => whose_git(quoted),
+            _ => entry.whose,
         },
         subject,
         evidence,
@@ -233,6 +232,16 @@ fn finding(
             .collect(),
         settle,
     })
+}
+
+/// Whose git failed, when its words were quoted by this endpoint.
+fn whose_git(quoted: Endpoint) -> cause::Whose {
+    match quoted {
+        Endpoint::ChecksumDatabase | Endpoint::ProxiedChecksumDatabase => {
+            cause::Whose::ChecksumDatabase
+        }
+        _ => cause::Whose::ModuleProxy,
+    }
 }
 
 /// The subject of the first verdict, with what only later ones name about the same thing.

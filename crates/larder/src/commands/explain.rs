@@ -193,6 +193,7 @@ fn push_finding(finding: &Finding, system: System, in_full: bool, text: &mut Str
     }
     if let Some(entry) = finding.entry().filter(|_| in_full) {
         let _ = writeln!(text, "\n{}", wrapped(entry.meaning, "  "));
+        let _ = writeln!(text, "  More: docs/reference/causes/{}.md", entry.id);
     }
     if !finding.also_possible.is_empty() {
         let _ = writeln!(
