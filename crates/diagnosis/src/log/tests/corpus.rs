@@ -1,5 +1,6 @@
-//! The real failures of `fixtures/corpora/go-failures.jsonl`, and what go prints for the faults of
-//! `tls-faults.json`.
+//! The real failures of `fixtures/corpora/go-failures.jsonl`; what go, git and curl print for the
+//! faults of `tls-faults.jsonl`; and `wordings.jsonl`, logs in the forms of CI systems, releases and
+//! programs that the others lack.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -194,6 +195,31 @@ fn what_curl_prints_of_a_certificate_is_explained_and_git_is_always_understood()
                     fault.id, fault.slug
                 );
             }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[derive(Deserialize)]
+struct Wording {
+    /// Each is right; more than one where the log cannot tell.
+    causes: Vec<String>,
+    log: String,
+}
+
+#[test]
+fn logs_of_many_origins_are_explained() {
+    let mut wrong = String::new();
+    for line in include_str!("../../../../../fixtures/corpora/wordings.jsonl").lines() {
+        let wording: Wording = serde_json::from_str(line).unwrap();
+        let findings = explain(&wording.log);
+        let answer = findings.first().map_or("nothing", |finding| finding.cause);
+        if !wording.causes.iter().any(|cause| cause == answer) {
+            let _ = writeln!(
+                wrong,
+                "{:?} and not {answer}: {}",
+                wording.causes, wording.log
+            );
         }
     }
     assert!(wrong.is_empty(), "{wrong}");

@@ -69,7 +69,7 @@ const MUTATIONS: &[Mutation] = &[
     }),
     ("other people's folders", |log| {
         log.replace("/home/dev", "/Users/runner")
-            .replace("/root", "/builds/42")
+            .replace("/go/pkg", "/builds/42/pkg")
             .replace("/tmp/", "/var/tmp/")
     }),
     ("other addresses", |log| {

@@ -408,7 +408,7 @@ fn go_speaks_of_modules() {
             "no-main-module",
         ),
         (
-            "main.go:5:2: cannot find package \"example.org/a/b\" in any of:\n\t/usr/local/go/src/example.org/a/b (from $GOROOT)\n\t/root/go/src/example.org/a/b (from $GOPATH)",
+            "main.go:5:2: cannot find package \"example.org/a/b\" in any of:\n\t/usr/local/go/src/example.org/a/b (from $GOROOT)\n\t/home/dev/go/src/example.org/a/b (from $GOPATH)",
             "gopath-mode",
         ),
         (
