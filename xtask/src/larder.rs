@@ -99,13 +99,13 @@ impl Larder {
         let counts = metrics
             .lines()
             .filter(|line| line.starts_with("larder_requests_total"));
-        let mut total = None;
+        let mut total = 0.0;
         for count in counts {
             let value: f64 = count.rsplit(' ').next()?.parse().ok()?;
-            *total.get_or_insert(0.0) += value;
+            total += value;
         }
         // A counter of requests is a whole number far below 2^53.
-        total.map(|total: f64| format!("{total:.0}").parse().unwrap_or(0))
+        format!("{total:.0}").parse().ok()
     }
 
     /// SIGTERM, and then status 0 is expected within 30 seconds.
