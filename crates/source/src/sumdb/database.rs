@@ -19,7 +19,8 @@ use parking_lot::RwLock;
 use quick_cache::sync::Cache;
 use std::collections::HashMap;
 use std::sync::Arc;
-use tokio::sync::{Mutex, OnceCell, Semaphore};
+use std::time::Duration;
+use tokio::sync::{Mutex, OnceCell, Semaphore, SemaphorePermit};
 
 /// Proven tiles in memory: 512 full ones.
 const TILE_CACHE_BYTES: u64 = 4 << 20;
@@ -29,6 +30,8 @@ const LOOKUP_CACHE_BYTES: u64 = 1 << 20;
 const KNOWN_HEADS: usize = 1024;
 /// Requests under way at the same time.
 const REQUESTS_AT_ONCE: usize = 32;
+/// How long a request waits for its turn among them.
+const LONGEST_WAIT_FOR_TURN: Duration = Duration::from_secs(60);
 /// How often a newer head of another process may come between before we give up.
 const SWAP_ROUNDS: usize = 16;
 
@@ -552,9 +555,9 @@ impl Client {
         })
     }
 
-    /// Asks the database.
+    /// Asks the database, after waiting for a turn.
     pub(super) async fn get(&self, path: &str) -> Result<Bytes, TransportError> {
-        let _permit = self.requests.acquire().await;
+        let _turn = take_turn(&self.requests).await?;
         self.transport.get(path).await
     }
 
@@ -671,6 +674,19 @@ impl Client {
     fn misbehaves(&self, reason: impl std::fmt::Display) -> ChecksumError {
         ChecksumError::Misbehaves(format!("{}: {reason}", self.verifier.name()))
     }
+}
+
+/// Waits for a turn, and not for ever: a database that answers nobody must not keep everybody.
+async fn take_turn(turns: &Semaphore) -> Result<SemaphorePermit<'_>, TransportError> {
+    let turn = tokio::time::timeout(LONGEST_WAIT_FOR_TURN, turns.acquire()).await;
+    turn.ok()
+        .and_then(Result::ok)
+        .ok_or_else(|| TransportError::Unavailable {
+            text: format!(
+                "too many earlier requests are still without an answer; waited {} s for a turn",
+                LONGEST_WAIT_FOR_TURN.as_secs()
+            ),
+        })
 }
 
 /// The tiles of an edge as one file: for each its path, a newline, and its bytes.

@@ -728,3 +728,83 @@ async fn a_url_in_the_setting_is_the_only_one_asked() {
         ["c.example/db/latest", "c.example/db/latest"]
     );
 }
+
+/// Answers nothing for 40 seconds, and then fails.
+#[derive(Default)]
+struct Hanging {
+    asked: Mutex<usize>,
+}
+
+#[async_trait]
+impl SumdbHttp for Hanging {
+    async fn get(&self, _: &SafeUrl, _: &str) -> Result<Bytes, TransportError> {
+        *self.asked.lock() += 1;
+        tokio::time::advance(Duration::from_secs(40)).await;
+        answer((504, b"it did not answer".to_vec()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_proxy_that_hangs_is_waited_for_once_by_all_who_ask() {
+    let http = Arc::new(Hanging::default());
+    let list = ProxyList::parse("https://a.example").unwrap();
+    let transport = Arc::new(ChosenTransport::new(
+        "sum.example/db",
+        None,
+        list.entries(),
+        http.clone(),
+    ));
+    let asked = || *http.asked.lock();
+    let began = tokio::time::Instant::now();
+    let mut asking = tokio::task::JoinSet::new();
+    for _ in 0..32 {
+        let transport = Arc::clone(&transport);
+        asking.spawn(async move { transport.get("/latest").await });
+    }
+    while let Some(answered) = asking.join_next().await {
+        answered.unwrap().unwrap_err();
+    }
+    assert_eq!(began.elapsed(), Duration::from_secs(40));
+    assert_eq!(asked(), 1);
+
+    tokio::time::advance(Duration::from_secs(4)).await;
+    transport.get("/latest").await.unwrap_err();
+    assert_eq!(asked(), 1, "the failed choice was forgotten at once");
+    tokio::time::advance(Duration::from_secs(2)).await;
+    transport.get("/latest").await.unwrap_err();
+    assert_eq!(asked(), 2, "the failed choice was never forgotten");
+}
+
+/// A transport without an end.
+struct Silent;
+
+#[async_trait]
+impl SumdbTransport for Silent {
+    async fn get(&self, _: &str) -> Result<Bytes, TransportError> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lookup_does_not_wait_for_its_turn_for_ever() {
+    let database = Database::new(
+        Verifier::parse(&fake().verifier_key()).unwrap(),
+        Arc::new(Silent),
+        Arc::new(MemoryState::default()),
+    );
+    let mut asking = tokio::task::JoinSet::new();
+    for id in 0..33 {
+        let database = database.clone();
+        asking.spawn(async move {
+            database
+                .lookup(&module(&format!("example.com/m{id}")))
+                .await
+        });
+    }
+    let refused = asking.join_next().await.unwrap().unwrap();
+    assert!(
+        matches!(&refused, Err(ChecksumError::Unavailable(text)) if text.contains("waited 60 s for a turn")),
+        "{refused:?}"
+    );
+    assert!(asking.try_join_next().is_none());
+}

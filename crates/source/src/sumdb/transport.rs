@@ -1,10 +1,11 @@
 //! How the database is reached (rule 65).
+use super::flights::Flights;
 use async_trait::async_trait;
 use bytes::Bytes;
 use gomod::{FallBack, ProxyEntry, SafeUrl};
+use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 /// The largest answer that a transport may give. A full tile has 8 KiB, a lookup less than 1 KiB.
@@ -13,6 +14,10 @@ pub const MAX_ANSWER_BYTES: usize = 1 << 20;
 /// How long a choice among the proxies holds, so that a proxy that begins or ceases to serve the
 /// database is noticed.
 const CHOICE_HOLDS: Duration = Duration::from_secs(600);
+
+/// How long a choice that failed is the answer, so that a proxy that is slow to fail is not waited for
+/// again by each of those who ask one after the other.
+const FAILED_CHOICE_HOLDS: Duration = Duration::from_secs(5);
 
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -53,18 +58,22 @@ pub trait SumdbHttp: Send + Sync {
 ///
 /// With a URL in the value that URL only. Without: the first proxy that supports the database, and
 /// from then on that proxy only; `https://NAME` where all proxies said that they don't, or the list is
-/// `direct`. The choice is made at the first request and made again after a failure or ten minutes.
+/// `direct`. The choice is made at the first request and made again after a failure or ten minutes; one
+/// choice serves all who ask while it is made, and one that failed is the answer for five seconds.
 pub struct ChosenTransport {
-    name: String,
     http: Arc<dyn SumdbHttp>,
     way: Way,
-    chosen: Mutex<Option<(SafeUrl, Instant)>>,
 }
 
 enum Way {
     Fixed(SafeUrl),
-    Through(Vec<ProxyEntry>),
+    Through {
+        choice: Arc<Choice>,
+        flights: Flights<(), Chosen>,
+    },
 }
+
+type Chosen = Result<SafeUrl, TransportError>;
 
 impl ChosenTransport {
     /// The way to the database `name`: `url` is the one of the GOSUMDB value, `proxies` the GOPROXY list.
@@ -74,35 +83,83 @@ impl ChosenTransport {
         proxies: &[ProxyEntry],
         http: Arc<dyn SumdbHttp>,
     ) -> Self {
-        Self {
-            name: name.to_owned(),
-            http,
-            way: url.map_or_else(|| Way::Through(proxies.to_vec()), Way::Fixed),
-            chosen: Mutex::new(None),
-        }
+        let way = match url {
+            Some(url) => Way::Fixed(url),
+            None => Way::Through {
+                choice: Arc::new(Choice {
+                    name: name.to_owned(),
+                    proxies: proxies.to_vec(),
+                    http: Arc::clone(&http),
+                    last: Mutex::new(None),
+                }),
+                flights: Flights::default(),
+            },
+        };
+        Self { http, way }
     }
 
     /// The base of the database's URLs.
-    async fn base(&self) -> Result<SafeUrl, TransportError> {
-        let proxies = match &self.way {
+    async fn base(&self) -> Chosen {
+        let (choice, flights) = match &self.way {
             Way::Fixed(url) => return Ok(url.clone()),
-            Way::Through(proxies) => proxies,
+            Way::Through { choice, flights } => (choice, flights),
         };
-        // Held while choosing, so that those who come meanwhile wait for the one choice.
-        let mut chosen = self.chosen.lock().await;
-        if let Some((base, since)) = chosen.as_ref()
-            && since.elapsed() < CHOICE_HOLDS
-        {
-            return Ok(base.clone());
+        if let Some(chosen) = choice.remembered() {
+            return chosen;
         }
-        *chosen = None;
-        let base = self.choose(proxies).await?;
-        *chosen = Some((base.clone(), Instant::now()));
-        Ok(base)
+        let flight = flights.join((), || {
+            let choice = Arc::clone(choice);
+            async move { choice.make().await }
+        });
+        flight.landed().await.unwrap_or_else(|| {
+            Err(unavailable(
+                "the choice among the proxies was interrupted".to_owned(),
+            ))
+        })
     }
 
-    async fn choose(&self, proxies: &[ProxyEntry]) -> Result<SafeUrl, TransportError> {
-        for entry in proxies {
+    fn forget(&self, base: &SafeUrl) {
+        if let Way::Through { choice, .. } = &self.way {
+            let mut last = choice.last.lock();
+            if matches!(last.as_ref(), Some((Ok(chosen), _)) if chosen == base) {
+                *last = None;
+            }
+        }
+    }
+}
+
+/// The choice among the proxies of a list.
+struct Choice {
+    name: String,
+    proxies: Vec<ProxyEntry>,
+    http: Arc<dyn SumdbHttp>,
+    /// What was chosen last, and when.
+    last: Mutex<Option<(Chosen, Instant)>>,
+}
+
+impl Choice {
+    fn remembered(&self) -> Option<Chosen> {
+        let last = self.last.lock();
+        let (chosen, since) = last.as_ref()?;
+        let holds = match chosen {
+            Ok(_) => CHOICE_HOLDS,
+            Err(_) => FAILED_CHOICE_HOLDS,
+        };
+        (since.elapsed() < holds).then(|| chosen.clone())
+    }
+
+    async fn make(&self) -> Chosen {
+        // Another flight may have landed between the caller's look and this one's start.
+        if let Some(chosen) = self.remembered() {
+            return chosen;
+        }
+        let chosen = self.ask_proxies().await;
+        *self.last.lock() = Some((chosen.clone(), Instant::now()));
+        chosen
+    }
+
+    async fn ask_proxies(&self) -> Chosen {
+        for entry in &self.proxies {
             let proxy = match entry {
                 ProxyEntry::Direct => break,
                 ProxyEntry::Off => {
@@ -128,13 +185,6 @@ impl ChosenTransport {
         }
         parse_base(&format!("https://{}", self.name))
     }
-
-    async fn forget(&self, base: &SafeUrl) {
-        let mut chosen = self.chosen.lock().await;
-        if chosen.as_ref().is_some_and(|(chosen, _)| chosen == base) {
-            *chosen = None;
-        }
-    }
 }
 
 #[async_trait]
@@ -143,7 +193,7 @@ impl SumdbTransport for ChosenTransport {
         let base = self.base().await?;
         let answer = self.http.get(&base, path).await;
         if matches!(answer, Err(TransportError::Unavailable { .. })) {
-            self.forget(&base).await;
+            self.forget(&base);
         }
         answer
     }
