@@ -6,6 +6,7 @@
 mod announce;
 mod command_line;
 mod commands;
+mod descriptors;
 mod go_env;
 mod logging;
 mod reference;

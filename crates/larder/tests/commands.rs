@@ -220,3 +220,60 @@ fn exec_hands_sigterm_on_to_its_command() {
         "",
     );
 }
+
+/// `larder` behind a shell that gives it a soft limit of 200 descriptors.
+#[cfg(target_os = "linux")]
+fn with_few_descriptors(home: &Path, arguments: &[&str]) -> std::process::Command {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a shell sets the limit before larder starts"
+    )]
+    let mut command = std::process::Command::new("/bin/sh");
+    command
+        .env_clear()
+        .env("HOME", home)
+        .env("PATH", "/usr/bin:/bin")
+        .env("GOENV", "off")
+        .env("GOPROXY", "http://127.0.0.1:9/nobody")
+        .env("GOSUMDB", "off")
+        .args(["-c", "ulimit -S -n 200; exec \"$0\" \"$@\""])
+        .arg(env!("CARGO_BIN_EXE_larder"))
+        .args(arguments);
+    command
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn serve_uses_all_descriptors_that_it_may_have() {
+    use std::io::BufRead as _;
+    let home = home();
+    let mut server = with_few_descriptors(home.path(), &["serve", "--listen", "127.0.0.1:0"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let read = std::io::BufReader::new(server.stdout.take().unwrap()).read_line(&mut line);
+    let limits = fs_err::read_to_string(format!("/proc/{}/limits", server.id()));
+    server.kill().unwrap();
+    server.wait().unwrap();
+    read.unwrap();
+    assert!(line.starts_with("listening on "), "{line}");
+    let limits = limits.unwrap();
+    let open_files = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"));
+    let words: Vec<&str> = open_files.unwrap().split_whitespace().collect();
+    let (soft, hard) = (words[3], words[4]);
+    assert_eq!(soft, hard);
+    assert_ne!(soft, "200");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_command_of_exec_keeps_its_limit_of_descriptors() {
+    let home = home();
+    let arguments = ["exec", "--", "sh", "-c", "ulimit -S -n"];
+    let output = with_few_descriptors(home.path(), &arguments).output();
+    assert_eq!(output.unwrap().stdout, b"200\n");
+}

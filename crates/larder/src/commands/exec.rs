@@ -6,7 +6,7 @@ use crate::settings::config::Config;
 use crate::settings::environment::Environment;
 use crate::settings::resolve::Resolved;
 use crate::settings::written::Purpose;
-use crate::{announce, logging, terminal, wiring};
+use crate::{announce, descriptors, logging, terminal, wiring};
 use rustix::process::{Pid, Signal};
 use std::ffi::OsString;
 use std::io::{ErrorKind, IsTerminal as _};
@@ -61,7 +61,11 @@ async fn run(config: &Config, command: &[OsString]) -> Result<Outcome, Complaint
     // Before the command runs: a signal that comes as soon as it does must not end us alone.
     let signals = Signals::listen()?;
     let outcome = match start(command, &announce::go_variables(config, address)) {
-        Ok(child) => Ok(Outcome::Status(status(wait(child, signals).await?))),
+        Ok(child) => {
+            // Only now: the command keeps the limit that it would have had without larder.
+            descriptors::raise_limit();
+            Ok(Outcome::Status(status(wait(child, signals).await?)))
+        }
         Err(outcome) => Ok(outcome),
     };
     drop(stop);

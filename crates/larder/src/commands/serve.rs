@@ -6,7 +6,7 @@ use crate::settings::config::Config;
 use crate::settings::environment::Environment;
 use crate::settings::resolve::Resolved;
 use crate::settings::written::Purpose;
-use crate::{announce, logging, terminal, wiring};
+use crate::{announce, descriptors, logging, terminal, wiring};
 
 /// Serves until SIGTERM or SIGINT, then lets requests under way finish.
 pub(crate) fn serve(flags: &[(&'static str, String)], environment: &Environment) -> Outcome {
@@ -35,6 +35,7 @@ pub(crate) fn serve(flags: &[(&'static str, String)], environment: &Environment)
 }
 
 async fn run(config: &Config) -> Result<(), Complaint> {
+    descriptors::raise_limit();
     // Before the listener, so that a signal that comes as soon as the address is said is obeyed.
     let stop = stop_signal()?;
     let server = wiring::server(config)?;
