@@ -306,7 +306,7 @@ impl CacheFolder {
     fn synced<'a>(&self, verified: &'a Verified) -> io::Result<SyncedFile<'a>> {
         let new = match verified.staged().place() {
             StagedPlace::Disk(file) => SyncedFile::Staged(file),
-            StagedPlace::Memory { bytes, .. } => {
+            StagedPlace::Memory(bytes) => {
                 let file = self.work.new_file()?;
                 (&*file.file).write_all(bytes)?;
                 SyncedFile::Written(file)

@@ -108,7 +108,12 @@ impl<S: Store> Store for MemoryTier<S> {
         if matches!(committed, Committed::Stored) {
             let mut opened = file.open();
             if opened.len_bytes <= self.file_bytes {
-                opened.body = read_whole(opened.body, opened.len_bytes).await?;
+                opened.body = match opened.body {
+                    // Kept as they are, they would take room from the fills for as long as they stay
+                    // here. Beside the hash and the write of a commit, a copy costs next to nothing.
+                    Body::Bytes(staged) => Body::Bytes(Bytes::copy_from_slice(&staged)),
+                    body @ Body::File(_) => read_whole(body, opened.len_bytes).await?,
+                };
             }
             self.keep(file.staged().key(), &opened, deletions);
         }

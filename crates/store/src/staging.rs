@@ -104,7 +104,7 @@ impl Staging {
         Ok(sweep(&layout::staging(&self.shared.dir))?)
     }
 
-    /// Bytes of memory that staged files hold now.
+    /// Bytes of memory that staged files hold now, or those who still read them.
     pub fn memory_bytes(&self) -> u64 {
         self.shared.memory.used_bytes.load(Ordering::Relaxed)
     }
@@ -298,11 +298,8 @@ impl StagingFile {
             } => {
                 bytes.shrink_to_fit();
                 held.shrink_to(bytes.len() as u64);
-                let place = StagedPlace::Memory {
-                    bytes: Bytes::from(bytes),
-                    _held: held,
-                };
-                (place, hash)
+                let bytes = Bytes::from_owner(CountedBytes { bytes, _held: held });
+                (StagedPlace::Memory(bytes), hash)
             }
             Place::Disk(disk) => {
                 if disk.flushed_bytes < disk.released_bytes {
@@ -474,8 +471,21 @@ pub struct Staged {
 
 #[derive(Debug)]
 pub(crate) enum StagedPlace {
-    Memory { bytes: Bytes, _held: HeldMemory },
+    Memory(Bytes),
     Disk(WorkFile),
+}
+
+/// Bytes with their share of the budget: it is given back when nobody holds a clone any more, which
+/// a slow client does long after the file was committed.
+struct CountedBytes {
+    bytes: Vec<u8>,
+    _held: HeldMemory,
+}
+
+impl AsRef<[u8]> for CountedBytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 impl Staged {
@@ -487,10 +497,11 @@ impl Staged {
     pub fn source(&self) -> &str {
         &self.source
     }
-    /// Its bytes.
+    /// Its bytes. Those in memory count as staged until the last clone is dropped; who keeps them for
+    /// long keeps a copy.
     pub fn body(&self) -> Body {
         match &self.place {
-            StagedPlace::Memory { bytes, .. } => Body::Bytes(bytes.clone()),
+            StagedPlace::Memory(bytes) => Body::Bytes(bytes.clone()),
             StagedPlace::Disk(file) => Body::File(Arc::clone(&file.file)),
         }
     }

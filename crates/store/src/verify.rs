@@ -116,7 +116,7 @@ impl Verified {
             source: self.staged.source().into(),
             stored_at: self.verified_at,
             tier: match self.staged.place() {
-                StagedPlace::Memory { .. } => Tier::Memory,
+                StagedPlace::Memory(_) => Tier::Memory,
                 StagedPlace::Disk(_) => Tier::Disk,
             },
         }

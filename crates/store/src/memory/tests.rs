@@ -52,6 +52,17 @@ async fn a_small_file_is_served_from_memory_once_it_was_opened_or_committed() {
 }
 
 #[tokio::test]
+async fn a_committed_file_that_stays_in_memory_leaves_the_room_to_the_fills() {
+    let (scratch, staging) = scratch();
+    let tier = tier_with(&staging, scratch.path(), 1024 * KIB, 64 * KIB, &[]).await;
+    let file = verified(&staging, &numbered(0), &[7; 5000], 1).await;
+    assert_eq!(staging.memory_bytes(), 5000);
+    tier.commit(file).await.unwrap();
+    assert_eq!(staging.memory_bytes(), 0);
+    assert_eq!(read(&tier.open_now(&numbered(0)).unwrap()), [7; 5000]);
+}
+
+#[tokio::test]
 async fn a_large_file_is_served_from_a_kept_handle() {
     let (scratch, staging) = scratch();
     let files = [(0, 300_000)];

@@ -1,5 +1,5 @@
 use super::*;
-use crate::conformance::key;
+use crate::conformance::{key, verified};
 use crate::folder::WorkFolder;
 use crate::tests::scratch;
 use gomod::FileKind;
@@ -97,6 +97,24 @@ async fn a_finished_small_file_holds_no_more_memory_than_its_bytes() {
     let staged = file.finish(String::new()).await.unwrap();
     assert_eq!(staging.memory_bytes(), 707);
     drop(staged);
+    assert_eq!(staging.memory_bytes(), 0);
+}
+
+#[tokio::test]
+async fn memory_is_counted_until_its_last_reader_is_gone() {
+    let (_scratch, staging) = scratch();
+    let file = verified(&staging, &zip(), &[7; 5000], 1).await;
+    let (slow, slower) = (file.open(), file.open());
+    drop(file);
+    assert_eq!(staging.memory_bytes(), 5000);
+    drop(slow);
+    let Body::Bytes(mut rest) = slower.body else {
+        panic!("a small file is staged in memory");
+    };
+    let tail = rest.split_off(4999);
+    drop(rest);
+    assert_eq!(staging.memory_bytes(), 5000);
+    drop(tail);
     assert_eq!(staging.memory_bytes(), 0);
 }
 
