@@ -428,7 +428,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
         group: Group::Privacy,
         summary: "Modules whose names no upstream and no checksum database hears",
         details: "Patterns as in GOPRIVATE: globs of leading path elements, separated by commas. They are not fetched \
-                  yet: a request for one is answered with 502.",
+                  yet: a request for one is answered with 502. A GONOPROXY of `none` only makes `go` ask its proxy for \
+                  private modules too, and does not say which they are: then GOPRIVATE holds.",
         example: "\"corp.example/*,github.com/our-company\"",
         since: "0.1.0",
         secret: false,

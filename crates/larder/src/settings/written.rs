@@ -233,7 +233,8 @@ impl Written {
             let go_env = go_env.get_or_insert_with(|| GoEnv::read(environment));
             let found = variables.iter().find_map(|variable| {
                 let (text, place) = go_env.lookup(variable)?;
-                Some((*variable, text, place))
+                let says_which = (*variable, text.as_str()) != NO_EXCEPTIONS;
+                says_which.then_some((*variable, text, place))
             });
             if let Some((variable, text, place)) = found {
                 self.lay_from_go(setting, variable, &text, place);
@@ -258,6 +259,10 @@ impl Written {
         self.lay(setting, text, Path::new(""), origin);
     }
 }
+
+/// Makes go ask its proxy for private modules too, as the line that Larder prints does. It doesn't say
+/// that there are none: their names must not go past Larder because its shell has that line.
+const NO_EXCEPTIONS: (&str, &str) = ("GONOPROXY", "none");
 
 /// What `larder exec` takes from its own flags alone.
 const ADDRESS_KEYS: [&str; 3] = ["listen", "tls_cert", "tls_key"];

@@ -107,6 +107,15 @@ fn gonoproxy_wins_over_goprivate() {
 }
 
 #[test]
+fn a_shell_with_the_line_that_larder_prints_keeps_private_names_private() {
+    let variables = [("GOPRIVATE", "corp.example/*"), ("GONOPROXY", "none")];
+    let config = Home::new().resolve(&[], &variables).unwrap().config;
+    assert_eq!(config.private.as_str(), "corp.example/*");
+    let config = Home::new().resolve(&[], &[("GONOPROXY", "none")]);
+    assert!(config.unwrap().config.private.is_empty());
+}
+
+#[test]
 fn a_stronger_layer_wins_file_profile_environment_flag() {
     let home = Home::new();
     let file = home.write(
