@@ -32,18 +32,16 @@ pub(crate) fn exec(
             return Outcome::UsedWrongly;
         }
     };
-    let ran = logging::install(config.log_format, config.log_level)
-        .map_err(Complaint::from_error)
-        .and_then(|()| {
-            for warning in &warnings {
-                tracing::warn!("{warning}");
-            }
-            let runtime = wiring::runtime()?;
-            let ran = runtime.block_on(run(&config, command));
-            // A fill that nobody waits for any more must not keep the caller waiting.
-            runtime.shutdown_background();
-            ran
-        });
+    let ran = logging::install(config.log_format, config.log_level).and_then(|_log| {
+        for warning in &warnings {
+            tracing::warn!("{warning}");
+        }
+        let runtime = wiring::runtime()?;
+        let ran = runtime.block_on(run(&config, command));
+        // A fill that nobody waits for any more must not keep the caller waiting.
+        runtime.shutdown_background();
+        ran
+    });
     ran.unwrap_or_else(|complaint| {
         terminal::complain(&[complaint]);
         Outcome::FoundFault

@@ -17,14 +17,12 @@ pub(crate) fn serve(flags: &[(&'static str, String)], environment: &Environment)
             return Outcome::UsedWrongly;
         }
     };
-    let served = logging::install(config.log_format, config.log_level)
-        .map_err(Complaint::from_error)
-        .and_then(|()| {
-            for warning in &warnings {
-                tracing::warn!("{warning}");
-            }
-            wiring::runtime()?.block_on(run(&config))
-        });
+    let served = logging::install(config.log_format, config.log_level).and_then(|_log| {
+        for warning in &warnings {
+            tracing::warn!("{warning}");
+        }
+        wiring::runtime()?.block_on(run(&config))
+    });
     match served {
         Ok(()) => Outcome::Fine,
         Err(complaint) => {
