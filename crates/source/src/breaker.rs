@@ -3,6 +3,13 @@
 //! A breaker never refuses a question by itself: [`Breaker::is_resting`] only tells a chain with other
 //! sources to ask those first. Whoever asks nevertheless passes [`Breaker::admit`]: while the upstream is
 //! down one question at a time goes through as the probe, and the others wait for what it finds.
+//!
+//! An outage is a question that was not answered: no connection, no TLS, silence. Any answer shows that
+//! upstream is there, a 500 too: that is about what was asked, and one broken module must not take the
+//! others' upstream away. 502, 503 and 504 lie between: a gateway says them when what is behind it is
+//! down, and also when it failed at this one question. They count half, and as a probe's finding they
+//! prolong the rest without being anybody else's answer.
+//! A 503 that says when to come back is an answer like any other.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +23,7 @@ use crate::{SourceError, SourceErrorKind};
 /// The state of one upstream. Time is tokio's, so that tests can move it.
 #[derive(Debug)]
 pub struct Breaker {
-    outages_to_open: u32,
+    halves_to_open: u32,
     rest: Duration,
     state: Mutex<State>,
 }
@@ -24,7 +31,8 @@ pub struct Breaker {
 #[derive(Debug)]
 enum State {
     Closed {
-        consecutive_outages: u32,
+        /// An outage is two halves.
+        consecutive_halves: u32,
     },
     Open {
         rest_until: Instant,
@@ -34,6 +42,10 @@ enum State {
 
 /// `None` while the probe runs, and when it ends without a finding.
 type ProbeResult = Option<Result<(), SourceError>>;
+
+/// The question that tries whether upstream is back.
+#[derive(Debug)]
+pub struct RunningProbe(watch::Receiver<ProbeResult>);
 
 /// Leave to ask. What came of it is told to [`Admission::finished`]; one that is dropped says nothing.
 #[derive(Debug)]
@@ -46,10 +58,10 @@ impl Breaker {
     /// A closed breaker that opens after so many outages in a row and rests for `rest`, or up to half as long again.
     pub fn new(outages_to_open: u32, rest: Duration) -> Self {
         Self {
-            outages_to_open: outages_to_open.max(1),
+            halves_to_open: outages_to_open.max(1).saturating_mul(2),
             rest,
             state: Mutex::new(State::Closed {
-                consecutive_outages: 0,
+                consecutive_halves: 0,
             }),
         }
     }
@@ -74,72 +86,60 @@ impl Breaker {
     pub async fn admit(self: &Arc<Self>, longest_wait: Duration) -> Result<Admission, SourceError> {
         let deadline = Instant::now() + longest_wait;
         loop {
-            let mut running = match self.begin() {
-                Begin::Go(admission) => return Ok(admission),
-                Begin::Wait(running) => running,
-            };
-            let changed = tokio::time::timeout_at(deadline, running.changed()).await;
-            match changed {
-                Err(_) => {
-                    return Err(SourceError::new(
-                        SourceErrorKind::Busy,
-                        "the upstream is down, and the wait for it to come back was too long",
-                    ));
-                }
-                // The sender is gone without a word: its question was given up. Somebody else probes.
-                Ok(Err(_)) => {}
-                Ok(Ok(())) => {
-                    let found = running.borrow().clone();
-                    if let Some(Err(failure)) = found {
-                        return Err(failure);
-                    }
-                }
+            match self.try_admit() {
+                Ok(admission) => return Ok(admission),
+                Err(probe) => probe.ended(deadline).await?,
             }
         }
     }
 
-    fn begin(self: &Arc<Self>) -> Begin {
+    /// Leave to ask, or the probe that is to be waited for.
+    pub fn try_admit(self: &Arc<Self>) -> Result<Admission, RunningProbe> {
         let mut state = self.state.lock();
         let probe = match &mut *state {
             State::Closed { .. } => None,
             State::Open { probe, .. } => {
                 // A probe that was given up leaves a receiver without a sender.
                 if let Some(running) = probe.as_ref().filter(|probe| probe.has_changed().is_ok()) {
-                    return Begin::Wait(running.clone());
+                    return Err(RunningProbe(running.clone()));
                 }
                 let (sender, receiver) = watch::channel(None);
                 *probe = Some(receiver);
                 Some(sender)
             }
         };
-        Begin::Go(Admission {
+        Ok(Admission {
             breaker: self.clone(),
             probe,
         })
     }
 
-    fn record(&self, outcome: Result<(), SourceErrorKind>) {
+    fn record(&self, verdict: Verdict) {
         let mut state = self.state.lock();
-        match (verdict(outcome), &mut *state) {
-            (Verdict::Well, state) => {
+        let halves = match verdict {
+            Verdict::Well => {
                 *state = State::Closed {
-                    consecutive_outages: 0,
+                    consecutive_halves: 0,
                 };
+                return;
             }
-            (
-                Verdict::Down,
-                State::Closed {
-                    consecutive_outages,
-                },
-            ) => {
-                *consecutive_outages = consecutive_outages.saturating_add(1);
-                if *consecutive_outages >= self.outages_to_open {
+            Verdict::Unknown => {
+                if let State::Open { probe, .. } = &mut *state {
+                    *probe = None;
+                }
+                return;
+            }
+            Verdict::HalfDown => 1,
+            Verdict::Down => 2,
+        };
+        match &mut *state {
+            State::Closed { consecutive_halves } => {
+                *consecutive_halves = consecutive_halves.saturating_add(halves);
+                if *consecutive_halves >= self.halves_to_open {
                     *state = self.open();
                 }
             }
-            (Verdict::Down, state @ State::Open { .. }) => *state = self.open(),
-            (Verdict::Unknown, State::Open { probe, .. }) => *probe = None,
-            (Verdict::Unknown, State::Closed { .. }) => {}
+            state @ State::Open { .. } => *state = self.open(),
         }
     }
 
@@ -151,23 +151,42 @@ impl Breaker {
     }
 }
 
+impl RunningProbe {
+    /// Waits for the end of the probe. Its failure to reach upstream is the failure here; after any other
+    /// end it is time to try again for leave.
+    pub async fn ended(mut self, deadline: Instant) -> Result<(), SourceError> {
+        match tokio::time::timeout_at(deadline, self.0.changed()).await {
+            Err(_) => Err(SourceError::new(
+                SourceErrorKind::Busy,
+                "the upstream is down, and the wait for it to come back was too long",
+            )),
+            // The sender is gone without a word: its question was given up. Somebody else probes.
+            Ok(Err(_)) => Ok(()),
+            Ok(Ok(())) => self.0.borrow().clone().unwrap_or(Ok(())),
+        }
+    }
+}
+
 impl Admission {
+    /// Says that upstream answers, whatever becomes of the question. An answer's head is enough: those who
+    /// wait for a probe need not wait for its body.
+    pub fn reached(self) {
+        self.finished(&Ok::<(), SourceError>(()));
+    }
+
     /// Says what came of the question.
     pub fn finished<T>(mut self, outcome: &Result<T, SourceError>) {
-        let kind = match outcome {
-            Ok(_) => Ok(()),
-            Err(error) => Err(error.kind()),
-        };
+        let verdict = verdict(outcome);
         match self.probe.take() {
             None => {
                 // Questions begun before the breaker opened do not lengthen its rest.
-                if !(kind.is_err() && self.breaker.is_open()) {
-                    self.breaker.record(kind);
+                if !(outcome.is_err() && self.breaker.is_open()) {
+                    self.breaker.record(verdict);
                 }
             }
             Some(waiting) => {
-                self.breaker.record(kind);
-                let finding = match (verdict(kind), outcome) {
+                self.breaker.record(verdict);
+                let finding = match (verdict, outcome) {
                     (Verdict::Well, _) => Some(Ok(())),
                     // Others learn what is wrong with upstream, not what was asked of it.
                     (Verdict::Down, Err(error)) => {
@@ -181,24 +200,33 @@ impl Admission {
     }
 }
 
-enum Begin {
-    Go(Admission),
-    Wait(watch::Receiver<ProbeResult>),
-}
-
+#[derive(Clone, Copy)]
 enum Verdict {
     Well,
+    HalfDown,
     Down,
     Unknown,
 }
 
-fn verdict(outcome: Result<(), SourceErrorKind>) -> Verdict {
-    match outcome {
-        Err(SourceErrorKind::Unreachable | SourceErrorKind::TimedOut | SourceErrorKind::Tls) => {
+/// True if a status shows that upstream itself answers. A gateway's 502 to 504 and the HTTP proxy's 407
+/// come from before it.
+pub(crate) fn is_reached_by(status: u16) -> bool {
+    !matches!(status, 407 | 502..=504)
+}
+
+fn verdict<T>(outcome: &Result<T, SourceError>) -> Verdict {
+    let Err(error) = outcome else {
+        return Verdict::Well;
+    };
+    match (error.kind(), error.0.status) {
+        (_, Some(status)) if is_reached_by(status) => Verdict::Well,
+        (SourceErrorKind::Unreachable, Some(502..=504)) => Verdict::HalfDown,
+        (SourceErrorKind::Unreachable | SourceErrorKind::TimedOut | SourceErrorKind::Tls, _) => {
             Verdict::Down
         }
-        Err(
+        (
             SourceErrorKind::Sink | SourceErrorKind::Internal | SourceErrorKind::ForbiddenAddress,
+            _,
         ) => Verdict::Unknown,
         // Whatever it answers, it answers.
         _ => Verdict::Well,
@@ -239,6 +267,37 @@ mod tests {
         assert!(!breaker.is_open());
         ask(&breaker, outcome(SourceErrorKind::Unreachable)).await;
         assert!(breaker.is_open() && breaker.is_resting());
+    }
+
+    fn answered(status: u16) -> Result<(), SourceError> {
+        let mut error = SourceError::new(SourceErrorKind::Unreachable, "it answered");
+        error.0.status = Some(status);
+        Err(error)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_500_is_no_outage_and_what_a_gateway_says_is_half_of_one() {
+        for (status, opens_after) in [(500, None), (501, None), (502, Some(6)), (504, Some(6))] {
+            let breaker = Arc::new(Breaker::new(3, REST));
+            let mut asked = 0;
+            while asked < 20 && !breaker.is_open() {
+                ask(&breaker, answered(status)).await;
+                asked += 1;
+            }
+            assert_eq!(breaker.is_open().then_some(asked), opens_after, "{status}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_probes_answer_is_not_the_answer_of_those_who_wait() {
+        for (status, is_open) in [(500, false), (502, true)] {
+            let breaker = opened().await;
+            let probe = breaker.admit(LONG).await.unwrap();
+            let waiting = breaker.try_admit().unwrap_err();
+            probe.finished(&answered(status));
+            waiting.ended(Instant::now() + LONG).await.unwrap();
+            assert_eq!(breaker.is_open(), is_open, "{status}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -14,7 +14,7 @@ use url::Url;
 
 use crate::address::AddressGuard;
 use crate::answer::{self, AnswerKind, FIRST_LOOK_BYTES};
-use crate::breaker::Breaker;
+use crate::breaker::{Admission, Breaker, is_reached_by};
 use crate::http_client::{BodyFailure, ClientError, HttpClient, Reply, RequestFailure, text_of};
 use crate::options::UpstreamOptions;
 use crate::{
@@ -73,17 +73,16 @@ impl Upstream {
     ) -> Result<u32, SourceError> {
         let asked = Instant::now();
         let mut transfer = Transfer::new(self.url_of(path), kind);
-        let outcome = match self.breaker.admit(self.options.queue_timeout).await {
+        let outcome = match self.enter().await {
             Err(failure) => Err(failure),
-            Ok(admission) => match self.turn().await {
-                // Our own queue says nothing about upstream: the admission is dropped.
-                Err(busy) => Err(busy),
-                Ok(_turn) => {
-                    let outcome = self.repeat(&mut transfer, sink).await;
+            Ok((_turn, admission)) => {
+                let mut admission = Some(admission);
+                let outcome = self.repeat(&mut transfer, sink, &mut admission).await;
+                if let Some(admission) = admission {
                     admission.finished(&outcome);
-                    outcome
                 }
-            },
+                outcome
+            }
         };
         let elapsed = asked.elapsed();
         let outcome = match outcome {
@@ -117,8 +116,24 @@ impl Upstream {
         url
     }
 
-    async fn turn(&self) -> Result<SemaphorePermit<'_>, SourceError> {
-        match tokio::time::timeout(self.options.queue_timeout, self.turns.acquire()).await {
+    /// A turn, and leave to ask. The turn comes first, so that a probe asks at once; whoever waits for a
+    /// probe holds none. Our own queue says nothing about upstream.
+    async fn enter(&self) -> Result<(SemaphorePermit<'_>, Admission), SourceError> {
+        let deadline = Instant::now() + self.options.queue_timeout;
+        loop {
+            let turn = self.turn(deadline).await?;
+            match self.breaker.try_admit() {
+                Ok(admission) => return Ok((turn, admission)),
+                Err(probe) => {
+                    drop(turn);
+                    probe.ended(deadline).await?;
+                }
+            }
+        }
+    }
+
+    async fn turn(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, SourceError> {
+        match tokio::time::timeout_at(deadline, self.turns.acquire()).await {
             Ok(Ok(turn)) => Ok(turn),
             Ok(Err(closed)) => Err(SourceError::new(
                 SourceErrorKind::Internal,
@@ -139,10 +154,11 @@ impl Upstream {
         &self,
         transfer: &mut Transfer,
         sink: &mut dyn Sink,
+        admission: &mut Option<Admission>,
     ) -> Result<(), SourceError> {
         loop {
             transfer.attempts += 1;
-            let failure = match self.attempt(transfer, sink).await {
+            let failure = match self.attempt(transfer, sink, admission).await {
                 Ok(()) => return Ok(()),
                 Err(failure) => failure,
             };
@@ -181,9 +197,15 @@ impl Upstream {
         &self,
         transfer: &mut Transfer,
         sink: &mut dyn Sink,
+        admission: &mut Option<Admission>,
     ) -> Result<(), RequestFailure> {
         let headers = transfer.range_headers();
         let reply = self.client.get(transfer.url.clone(), &headers).await?;
+        if is_reached_by(reply.status.as_u16())
+            && let Some(admission) = admission.take()
+        {
+            admission.reached();
+        }
         let wants_rest = !headers.is_empty();
         match reply.status {
             StatusCode::OK => {

@@ -702,6 +702,67 @@ async fn a_question_waits_for_its_turn_and_not_for_ever() {
     first.abort();
 }
 
+fn take_down(upstream: &Upstream) {
+    let down = SourceError::new(SourceErrorKind::Unreachable, "no connection");
+    for _ in 0..upstream.options.breaker_outages {
+        let admission = upstream.breaker.try_admit().unwrap();
+        admission.finished::<()>(&Err(down.clone()));
+    }
+    assert!(upstream.breaker.is_open());
+}
+
+/// Begins a zip, and hangs; answers lists.
+async fn slow_zip_server() -> RawServer {
+    RawServer::start(|_, request| match request.contains(".zip") {
+        true => vec![
+            Step::Send(head("200 OK", &[], Some(zip().len()))),
+            Step::Hang,
+        ],
+        false => answer("200 OK", &[], b"v1.0.0\n"),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_upstream_is_back_with_the_first_head_and_not_with_the_last_byte() {
+    let server = slow_zip_server().await;
+    let options = UpstreamOptions {
+        stall_timeout: Duration::from_secs(600),
+        ..impatient()
+    };
+    let upstream = Arc::new(upstream_at(&server.url(), options));
+    take_down(&upstream);
+    let probe = tokio::spawn({
+        let upstream = upstream.clone();
+        async move { fetch_zip(&upstream).await.0.map(drop) }
+    });
+    until_asked(&server, 1).await;
+    upstream.list(&module_path("example.com/m")).await.unwrap();
+    assert!(!upstream.breaker.is_open());
+    assert!(!probe.is_finished());
+    probe.abort();
+}
+
+#[tokio::test]
+async fn a_question_that_waits_for_its_turn_is_nobodys_probe() {
+    let server = RawServer::start(|_, _| answer("200 OK", &[], b"v1.0.0\n")).await;
+    let options = UpstreamOptions {
+        concurrent_requests: 1,
+        breaker_rest: Duration::ZERO,
+        ..impatient()
+    };
+    let upstream = upstream_at(&server.url(), options);
+    take_down(&upstream);
+    let turn = upstream.turns.acquire().await.unwrap();
+    let wanted = module_path("example.com/m");
+    let mut asking = std::pin::pin!(upstream.list(&wanted));
+    let polled = tokio::time::timeout(Duration::ZERO, &mut asking).await;
+    assert!(polled.is_err());
+    assert!(!upstream.breaker.is_resting(), "it is the probe already");
+    drop(turn);
+    asking.await.unwrap();
+}
+
 /// Asks the same upstream before it judges.
 struct AskingSink<'a>(&'a Upstream);
 
