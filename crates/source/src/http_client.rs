@@ -73,6 +73,8 @@ impl HttpClient {
         guard: Arc<AddressGuard>,
         options: &UpstreamOptions,
     ) -> Result<Self, ClientError> {
+        // For zips and for small answers.
+        let most_at_once = options.concurrent_requests.saturating_mul(2);
         let roots = options.tls_roots.with_files(&options.extra_ca_files)?;
         let setup = |error: &dyn std::fmt::Display| ClientError::Setup(error.to_string());
         let tls_config = roots.client_config().map_err(|error| setup(&error))?;
@@ -88,10 +90,10 @@ impl HttpClient {
             .no_deflate()
             .user_agent(concat!("larder/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(options.connect_timeout)
-            .pool_max_idle_per_host(options.concurrent_requests)
+            .pool_max_idle_per_host(most_at_once)
             .pool_idle_timeout(Duration::from_secs(90))
             .http2_initial_stream_window_size(HTTP2_STREAM_WINDOW_BYTES)
-            .http2_initial_connection_window_size(connection_window(options.concurrent_requests))
+            .http2_initial_connection_window_size(connection_window(most_at_once))
             .tcp_nodelay(true)
             // Proxies come from the settings, never from the environment of the process.
             .no_proxy();

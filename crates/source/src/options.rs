@@ -34,7 +34,7 @@ pub struct UpstreamOptions {
     pub longest_backoff: Duration,
     /// The longest `Retry-After` that is waited for; a longer one is an answer. Default 20 s.
     pub longest_retry_after: Duration,
-    /// Questions in flight at one upstream. Default 32.
+    /// Requests in flight at one upstream for zips, and as many for anything else. Default 32.
     pub concurrent_requests: usize,
     /// How long a question waits for its turn. Default 120 s.
     pub queue_timeout: Duration,

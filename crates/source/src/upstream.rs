@@ -32,6 +32,8 @@ pub struct Upstream {
     options: UpstreamOptions,
     breaker: Arc<Breaker>,
     turns: Semaphore,
+    /// Zips take long, and small answers must not wait for them.
+    zip_turns: Semaphore,
 }
 
 impl Upstream {
@@ -47,6 +49,7 @@ impl Upstream {
             client: HttpClient::new(base.expose(), guard, &options)?,
             breaker: Arc::new(Breaker::new(options.breaker_outages, options.breaker_rest)),
             turns: Semaphore::new(options.concurrent_requests.max(1)),
+            zip_turns: Semaphore::new(options.concurrent_requests.max(1)),
             options,
         })
     }
@@ -73,11 +76,11 @@ impl Upstream {
     ) -> Result<u32, SourceError> {
         let asked = Instant::now();
         let mut transfer = Transfer::new(self.url_of(path), kind);
-        let outcome = match self.enter().await {
+        let outcome = match self.enter(kind).await {
             Err(failure) => Err(failure),
-            Ok((_turn, admission)) => {
+            Ok((turn, admission)) => {
                 let mut admission = Some(admission);
-                let outcome = self.repeat(&mut transfer, sink, &mut admission).await;
+                let outcome = self.repeat(&mut transfer, sink, turn, &mut admission).await;
                 if let Some(admission) = admission {
                     admission.finished(&outcome);
                 }
@@ -118,10 +121,13 @@ impl Upstream {
 
     /// A turn, and leave to ask. The turn comes first, so that a probe asks at once; whoever waits for a
     /// probe holds none. Our own queue says nothing about upstream.
-    async fn enter(&self) -> Result<(SemaphorePermit<'_>, Admission), SourceError> {
+    async fn enter(
+        &self,
+        kind: AnswerKind,
+    ) -> Result<(SemaphorePermit<'_>, Admission), SourceError> {
         let deadline = Instant::now() + self.options.queue_timeout;
         loop {
-            let turn = self.turn(deadline).await?;
+            let turn = self.turn(kind, deadline).await?;
             match self.breaker.try_admit() {
                 Ok(admission) => return Ok((turn, admission)),
                 Err(probe) => {
@@ -132,8 +138,16 @@ impl Upstream {
         }
     }
 
-    async fn turn(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, SourceError> {
-        match tokio::time::timeout_at(deadline, self.turns.acquire()).await {
+    async fn turn(
+        &self,
+        kind: AnswerKind,
+        deadline: Instant,
+    ) -> Result<SemaphorePermit<'_>, SourceError> {
+        let turns = match kind {
+            AnswerKind::Zip => &self.zip_turns,
+            _ => &self.turns,
+        };
+        match tokio::time::timeout_at(deadline, turns.acquire()).await {
             Ok(Ok(turn)) => Ok(turn),
             Ok(Err(closed)) => Err(SourceError::new(
                 SourceErrorKind::Internal,
@@ -150,10 +164,12 @@ impl Upstream {
         }
     }
 
-    async fn repeat(
-        &self,
+    /// Asks until it is answered or tried often enough. The turn is given back during the pauses.
+    async fn repeat<'turns>(
+        &'turns self,
         transfer: &mut Transfer,
         sink: &mut dyn Sink,
+        mut turn: SemaphorePermit<'turns>,
         admission: &mut Option<Admission>,
     ) -> Result<(), SourceError> {
         loop {
@@ -169,7 +185,14 @@ impl Upstream {
                         upstream = %self.name, attempt = transfer.attempts, reason = %failure.error,
                         "asking upstream again"
                     );
+                    drop(turn);
                     tokio::time::sleep(pause).await;
+                    let deadline = Instant::now() + self.options.queue_timeout;
+                    turn = match self.turn(transfer.kind, deadline).await {
+                        Ok(turn) => turn,
+                        // What upstream did is better known than what it would have done.
+                        Err(_) => return Err(failure.error),
+                    };
                 }
                 _ => return Err(failure.error),
             }

@@ -763,6 +763,51 @@ async fn a_question_that_waits_for_its_turn_is_nobodys_probe() {
     asking.await.unwrap();
 }
 
+fn one_at_a_time() -> UpstreamOptions {
+    UpstreamOptions {
+        concurrent_requests: 1,
+        queue_timeout: Duration::from_secs(5),
+        stall_timeout: Duration::from_secs(600),
+        ..impatient()
+    }
+}
+
+#[tokio::test]
+async fn a_small_answer_does_not_wait_for_a_zip() {
+    let server = slow_zip_server().await;
+    let upstream = Arc::new(upstream_at(&server.url(), one_at_a_time()));
+    let fetching = tokio::spawn({
+        let upstream = upstream.clone();
+        async move { fetch_zip(&upstream).await.0.map(drop) }
+    });
+    until_asked(&server, 1).await;
+    upstream.list(&module_path("example.com/m")).await.unwrap();
+    assert!(!fetching.is_finished());
+    fetching.abort();
+}
+
+#[tokio::test]
+async fn a_question_that_pauses_holds_no_turn() {
+    let server = RawServer::start(|number, _| match number {
+        0 => answer("503 Service Unavailable", &[("Retry-After", "600")], b""),
+        _ => answer("200 OK", &[], b"v1.0.0\n"),
+    })
+    .await;
+    let options = UpstreamOptions {
+        longest_retry_after: Duration::from_secs(600),
+        ..one_at_a_time()
+    };
+    let upstream = Arc::new(upstream_at(&server.url(), options));
+    let pausing = tokio::spawn({
+        let upstream = upstream.clone();
+        async move { upstream.list(&module_path("example.com/m")).await.map(drop) }
+    });
+    until_asked(&server, 1).await;
+    upstream.list(&module_path("example.com/m")).await.unwrap();
+    assert!(!pausing.is_finished());
+    pausing.abort();
+}
+
 /// Asks the same upstream before it judges.
 struct AskingSink<'a>(&'a Upstream);
 
