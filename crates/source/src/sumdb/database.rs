@@ -555,6 +555,11 @@ impl Client {
         })
     }
 
+    /// True if a lookup is in memory: [`Self::lookup`] asks nobody then.
+    pub(super) fn remembers(&self, module: &ModuleVersion) -> bool {
+        self.lookups.get(module).is_some()
+    }
+
     /// Asks the database, after waiting for a turn.
     pub(super) async fn get(&self, path: &str) -> Result<Bytes, TransportError> {
         let _turn = take_turn(&self.requests).await?;
@@ -677,7 +682,7 @@ impl Client {
 }
 
 /// Waits for a turn, and not for ever: a database that answers nobody must not keep everybody.
-async fn take_turn(turns: &Semaphore) -> Result<SemaphorePermit<'_>, TransportError> {
+pub(super) async fn take_turn(turns: &Semaphore) -> Result<SemaphorePermit<'_>, TransportError> {
     let turn = tokio::time::timeout(LONGEST_WAIT_FOR_TURN, turns.acquire()).await;
     turn.ok()
         .and_then(Result::ok)

@@ -2,16 +2,30 @@
 //!
 //! Answered from what is kept where that is right, fetched and verified otherwise. A client verifies
 //! again for itself; nothing here is meant to be believed.
+//!
+//! Those who ask for the same at the same time share one answer. Questions that need the database take
+//! turns of their own, so that they never take up all of those that our own verification needs.
 
-use super::database::{Client, Database};
+use super::database::{Client, Database, take_turn};
+use super::flights::Flights;
 use super::{ChecksumError, TransportError};
 use bytes::Bytes;
 use gomod::sumdb::{CLIENT_TILE_HEIGHT, HashPosition, Tile};
 use gomod::{ModuleVersion, SumdbRequest};
 use parking_lot::Mutex;
+use quick_cache::sync::Cache;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
+
+/// Questions that may need the database, at the same time: half of the turns that verification has.
+const QUESTIONS_AT_ONCE: usize = 16;
+/// How long the answer to a lookup is again that the database does not know the version: the go command
+/// asks twice. Absent tiles are not remembered, since the next one to come must be seen when it comes.
+const ABSENCE_HOLDS: Duration = Duration::from_secs(30);
+/// Absent versions that are remembered; each holds the few lines that the database said.
+const REMEMBERED_ABSENCES: usize = 1024;
 
 /// How long an answer of `/latest` is given again without asking.
 const LATEST_HOLDS: Duration = Duration::from_secs(10);
@@ -37,7 +51,15 @@ pub struct Mirrored {
 #[derive(Clone)]
 pub struct SumdbMirror {
     client: Arc<Client>,
-    latest: Arc<Mutex<Option<(Bytes, Instant)>>>,
+    shared: Arc<Shared>,
+}
+
+/// What all clones have in common.
+struct Shared {
+    latest: Mutex<Option<(Bytes, Instant)>>,
+    under_way: Flights<SumdbRequest, Result<Mirrored, ChecksumError>>,
+    absent: Cache<ModuleVersion, (ChecksumError, Instant)>,
+    turns: Semaphore,
 }
 
 impl SumdbMirror {
@@ -45,7 +67,12 @@ impl SumdbMirror {
     pub fn new(database: &Database) -> Self {
         Self {
             client: Arc::clone(&database.0),
-            latest: Arc::default(),
+            shared: Arc::new(Shared {
+                latest: Mutex::new(None),
+                under_way: Flights::default(),
+                absent: Cache::new(REMEMBERED_ABSENCES),
+                turns: Semaphore::new(QUESTIONS_AT_ONCE),
+            }),
         }
     }
 
@@ -60,10 +87,33 @@ impl SumdbMirror {
         self.client.load().await?;
         match request {
             SumdbRequest::Supported => self.supported().await,
-            SumdbRequest::Latest => self.latest().await,
-            SumdbRequest::Lookup(module) => self.lookup(module).await,
-            SumdbRequest::Tile(tile) => self.tile(tile).await,
+            request => self.share(request).await,
         }
+    }
+
+    /// The answer to a request, found once for all who make it at the same time.
+    async fn share(&self, request: &SumdbRequest) -> Result<Mirrored, ChecksumError> {
+        let flight = self.shared.under_way.join(request.clone(), || {
+            let (mirror, request) = (self.clone(), request.clone());
+            async move {
+                match &request {
+                    // Whether we serve at all follows from whether there is a head.
+                    SumdbRequest::Supported | SumdbRequest::Latest => mirror.latest().await,
+                    SumdbRequest::Lookup(module) => mirror.lookup(module).await,
+                    SumdbRequest::Tile(tile) => mirror.tile(tile).await,
+                }
+            }
+        });
+        flight
+            .landed()
+            .await
+            .unwrap_or_else(|| Err(self.client.unavailable("the request was interrupted")))
+    }
+
+    /// Asks the database for what our own verification does not ask for.
+    async fn get(&self, path: &str) -> Result<Bytes, TransportError> {
+        let _turn = take_turn(&self.shared.turns).await?;
+        self.client.transport.get(path).await
     }
 
     /// Yes where something is kept or the database can be reached. A client that hears yes never goes
@@ -71,7 +121,8 @@ impl SumdbMirror {
     async fn supported(&self) -> Result<Mirrored, ChecksumError> {
         let kept = self.client.newest().head.size > 0;
         if !kept {
-            self.latest().await.map_err(|error| match error {
+            let latest = self.share(&SumdbRequest::Latest).await;
+            latest.map_err(|error| match error {
                 ChecksumError::Unavailable(text) => self.absent("supported", text),
                 error => error,
             })?;
@@ -90,7 +141,7 @@ impl SumdbMirror {
             max_age: LATEST_HOLDS,
             kept,
         };
-        let remembered = self.latest.lock().clone();
+        let remembered = self.shared.latest.lock().clone();
         if let Some((body, since)) = remembered
             && since.elapsed() < LATEST_HOLDS
         {
@@ -99,7 +150,7 @@ impl SumdbMirror {
         if let Some(fork) = self.client.fork() {
             return Err(ChecksumError::Misbehaves(fork.to_string()));
         }
-        let placed = match self.client.get("/latest").await {
+        let placed = match self.get("/latest").await {
             Ok(signed) => self.client.place(&signed).await,
             Err(error) => Err(self.client.unavailable(error)),
         };
@@ -107,7 +158,7 @@ impl SumdbMirror {
             // Never an older head than one that a lookup of ours came with.
             Ok(newest) => {
                 let body = newest.signed.clone();
-                *self.latest.lock() = Some((body.clone(), Instant::now()));
+                *self.shared.latest.lock() = Some((body.clone(), Instant::now()));
                 Ok(mirrored(body, false))
             }
             Err(ChecksumError::Unavailable(_)) if self.client.newest().head.size > 0 => {
@@ -119,7 +170,24 @@ impl SumdbMirror {
 
     /// The record of a version, proven to be in the log, with a tree head that holds it.
     async fn lookup(&self, module: &ModuleVersion) -> Result<Mirrored, ChecksumError> {
-        let proven = self.client.lookup(module).await?;
+        if let Some((unknown, since)) = self.shared.absent.get(module)
+            && since.elapsed() < ABSENCE_HOLDS
+        {
+            return Err(unknown);
+        }
+        let _turn = match self.client.remembers(module) {
+            true => None,
+            false => {
+                let turn = take_turn(&self.shared.turns).await;
+                Some(turn.map_err(|error| self.client.unavailable(error))?)
+            }
+        };
+        let proven = self.client.lookup(module).await.inspect_err(|error| {
+            if matches!(error, ChecksumError::Unknown { .. }) {
+                let unknown = (error.clone(), Instant::now());
+                self.shared.absent.insert(module.clone(), unknown);
+            }
+        })?;
         Ok(Mirrored {
             body: proven.answer.clone(),
             max_age: LONG,
@@ -145,13 +213,15 @@ impl SumdbMirror {
             if let Some(data) = kept.as_ref().and_then(|data| data.get(..tile.hash_bytes())) {
                 return Ok(mirrored(data, true));
             }
+            let turn = take_turn(&self.shared.turns).await;
+            let _turn = turn.map_err(|error| self.client.unavailable(error))?;
             let tiles = self.client.tiles_of(&newest, &[position]).await?;
             return tiles
                 .tile(tile)
                 .map(|data| mirrored(data, false))
                 .ok_or_else(|| self.client.unavailable("a tile that is not in the tree"));
         }
-        match self.client.get(&format!("/{}", tile.path())).await {
+        match self.get(&format!("/{}", tile.path())).await {
             Ok(body) => Ok(Mirrored {
                 body,
                 max_age: SHORT,

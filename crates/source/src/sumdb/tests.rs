@@ -808,3 +808,92 @@ async fn a_lookup_does_not_wait_for_its_turn_for_ever() {
     );
     assert!(asking.try_join_next().is_none());
 }
+
+fn tile_request(path: &str) -> SumdbRequest {
+    SumdbRequest::Tile(Tile::parse_path(path).unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn clients_who_ask_for_the_same_share_one_request() {
+    let fake = fake();
+    fake.grow(600);
+    let mirror = SumdbMirror::new(&client(&fake, &Arc::new(MemoryState::default())));
+    mirror.answer(&SumdbRequest::Supported).await.unwrap();
+    tokio::time::advance(Duration::from_secs(11)).await;
+    let asked = fake.requests("");
+    let mut asking = tokio::task::JoinSet::new();
+    for request in [
+        SumdbRequest::Latest,
+        tile_request("tile/8/data/001"),
+        tile_request("tile/4/0/003"),
+    ] {
+        for _ in 0..16 {
+            let (mirror, request) = (mirror.clone(), request.clone());
+            asking.spawn(async move { mirror.answer(&request).await });
+        }
+    }
+    while let Some(answered) = asking.join_next().await {
+        answered.unwrap().unwrap();
+    }
+    assert_eq!(fake.requests("") - asked, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_version_that_the_database_does_not_know_is_asked_for_once_in_30_seconds() {
+    let fake = fake();
+    add(&fake, "example.com/other");
+    let mirror = SumdbMirror::new(&client(&fake, &Arc::new(MemoryState::default())));
+    let request = SumdbRequest::Lookup(module("example.com/late"));
+    for _ in 0..2 {
+        let answered = mirror.answer(&request).await;
+        assert!(matches!(answered, Err(ChecksumError::Unknown { .. })));
+    }
+    assert_eq!(fake.requests("lookup/"), 1);
+    add(&fake, "example.com/late");
+    tokio::time::advance(Duration::from_secs(31)).await;
+    mirror.answer(&request).await.unwrap();
+}
+
+/// Never answers for tiles of height 4.
+struct HangingTiles(FakeSumdb);
+
+#[async_trait]
+impl SumdbTransport for HangingTiles {
+    async fn get(&self, path: &str) -> Result<Bytes, TransportError> {
+        if path.starts_with("/tile/4/") {
+            std::future::pending::<()>().await;
+        }
+        answer(self.0.answer(path))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn clients_of_a_hanging_database_leave_turns_to_verification_and_hear_in_words() {
+    let fake = fake();
+    let known = add(&fake, "example.com/known");
+    let database = Database::new(
+        Verifier::parse(&fake.verifier_key()).unwrap(),
+        Arc::new(HangingTiles(fake.clone())),
+        Arc::new(MemoryState::default()),
+    );
+    let mirror = SumdbMirror::new(&database);
+    mirror.answer(&SumdbRequest::Supported).await.unwrap();
+    let mut asking = tokio::task::JoinSet::new();
+    for number in 0..40 {
+        let mirror = mirror.clone();
+        let request = tile_request(&format!("tile/4/0/{number:03}"));
+        asking.spawn(async move { mirror.answer(&request).await });
+    }
+    tokio::task::yield_now().await;
+    let began = tokio::time::Instant::now();
+    must_know(&database, &known).await;
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    for _ in 0..24 {
+        let refused = asking.join_next().await.unwrap().unwrap();
+        assert!(
+            matches!(&refused, Err(ChecksumError::Unavailable(text)) if text.contains("waited 60 s for a turn")),
+            "{refused:?}"
+        );
+    }
+    assert!(asking.try_join_next().is_none());
+}
