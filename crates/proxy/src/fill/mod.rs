@@ -305,10 +305,11 @@ impl Fills {
                 return;
             }
         };
+        // Before anyone hears of the file: who asks for the list next must find it named there.
+        parts.answers.note_filled(key.namespace, &key.module);
         progress.send_replace(Progress::Done(Ok(verified.open())));
         self.commit(key, verified).await;
         self.inner.stored_lately.insert(key.clone(), ());
-        parts.answers.note_filled(key.namespace, &key.module);
         let seen = parts.first_seen.note(
             key.namespace,
             key.module.path(),
