@@ -140,7 +140,9 @@ fn tests() -> Outcome {
         .current_dir(repository::root())
         .stdout(Stdio::piped());
     if tools::in_ci() {
-        command.env("LARDER_REQUIRE_GO", "1");
+        command
+            .env("LARDER_REQUIRE_GO", "1")
+            .env("LARDER_REQUIRE_MOUNTS", "1");
     }
     let mut child = command.spawn()?;
     let stdout = child.stdout.take().ok_or("cargo test has no stdout")?;

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use testkit::{Behaviour, Connection, FakeUpstream, Larder, Module, eventually};
 
 const ROUNDS: usize = 100;
-/// The test ends after the round during which this time has passed; it must have done most by then.
-const TIME_LIMIT: Duration = Duration::from_secs(60);
+/// All rounds must be done by then.
+const TIME_LIMIT: Duration = Duration::from_secs(240);
 
 #[test]
 fn after_kill_9_at_any_moment_nothing_partial_is_served() {
@@ -50,11 +50,7 @@ fn after_kill_9_at_any_moment_nothing_partial_is_served() {
         builder = larder.kill();
         rounds += 1;
     }
-    assert!(
-        rounds >= ROUNDS / 2,
-        "only {rounds} rounds in {:?}",
-        start.elapsed()
-    );
+    assert_eq!(rounds, ROUNDS, "not all rounds in {:?}", start.elapsed());
     assert!(
         whole > 0 && absent > 0,
         "the moments were no good: {whole} whole, {absent} absent"
