@@ -39,6 +39,7 @@ pub use path::{ModulePath, check_import_path};
 pub use patterns::PathPatterns;
 pub use proxy_list::{FallBack, ProxyEntry, ProxyList, ProxySpec, SafeUrl};
 pub use pseudo::PseudoVersion;
+pub use quote::quote as go_quote;
 pub use request::{Request, SumdbRequest};
 pub use version::{FileKind, ModuleVersion, Revision, Version};
 

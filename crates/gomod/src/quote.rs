@@ -2,8 +2,8 @@
 //! words.
 use crate::unicode::is_printable;
 
-/// `strconv.Quote`: the text in double quotes, unprintable runes escaped.
-pub(crate) fn quote(text: &str) -> String {
+/// Go's `strconv.Quote` (`%q`): the text in double quotes, unprintable runes escaped.
+pub fn quote(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
     text.chars()

@@ -12,6 +12,7 @@ mod answer;
 mod breaker;
 mod build;
 mod chain;
+mod credential;
 mod database_http;
 mod error;
 mod file;
@@ -21,6 +22,8 @@ mod netrc;
 mod observer;
 mod options;
 pub mod privacy;
+mod repository;
+mod roots;
 pub mod sumdb;
 mod tls;
 mod upstream;
@@ -35,6 +38,7 @@ pub use address::{AddressGuard, ForbiddenAddress, is_public};
 pub use breaker::{Admission, Breaker};
 pub use build::{BuildError, Sources, build, is_this_server};
 pub use chain::{Chain, ChainEnd, ChainEntry, falls_through};
+pub use credential::{Credential, Credentials, Means, NoCredentials, Secret};
 pub use database_http::DatabaseHttp;
 pub use error::{SourceError, SourceErrorKind, SourceFailure};
 pub use file::FileSource;
@@ -43,6 +47,11 @@ pub use http_proxy::HttpProxies;
 pub use netrc::Netrc;
 pub use observer::{NoObserver, UpstreamObserver};
 pub use options::UpstreamOptions;
+pub use repository::{
+    Archive, Commit, Freshness, GitProtocol, ObjectName, Refs, Repositories, Repository,
+    RepositoryUrl, RepositoryUrlError, TreeEntry, TreeEntryKind,
+};
+pub use roots::{Location, RepositoryRoot, Roots};
 pub use tls::{CaFileError, TlsRoots, TlsSettings};
 pub use upstream::Upstream;
 pub use via::{has_passed_through, via_name, via_value};
