@@ -16,6 +16,7 @@ mod credential;
 mod database_http;
 mod error;
 mod file;
+mod git;
 mod http_client;
 mod http_proxy;
 mod netrc;
@@ -42,6 +43,7 @@ pub use credential::{Credential, Credentials, Means, NoCredentials, Secret};
 pub use database_http::DatabaseHttp;
 pub use error::{SourceError, SourceErrorKind, SourceFailure};
 pub use file::FileSource;
+pub use git::{HostProbe, HostVerdict, NoHostProbe};
 pub use http_client::ClientError;
 pub use http_proxy::HttpProxies;
 pub use netrc::Netrc;
@@ -49,7 +51,7 @@ pub use observer::{NoObserver, UpstreamObserver};
 pub use options::UpstreamOptions;
 pub use repository::{
     Archive, Commit, Freshness, GitProtocol, ObjectName, Refs, Repositories, Repository,
-    RepositoryUrl, RepositoryUrlError, TreeEntry, TreeEntryKind,
+    RepositoryUrl, RepositoryUrlError, TreeEntry, TreeEntryKind, Trust,
 };
 pub use roots::{Location, RepositoryRoot, Roots};
 pub use tls::{CaFileError, TlsRoots, TlsSettings};

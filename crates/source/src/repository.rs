@@ -253,10 +253,21 @@ pub struct Archive {
     pub finish: Box<dyn FnOnce() -> Result<(), SourceError> + Send>,
 }
 
+/// Who chose the address of a repository, and so where it may lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Trust {
+    /// The operator: a setting or the private patterns name it. It may lead anywhere.
+    Named,
+    /// A request, a page or a redirect: it may not lead to this machine or the networks around it, unless the
+    /// address guard knows the host or the operator's own git configuration rewrites the address.
+    Chosen,
+}
+
 /// Opens repositories.
 pub trait Repositories: Send + Sync {
-    /// The repository of an address. Asks nobody; the same address gives the same repository.
-    fn open(&self, url: &RepositoryUrl) -> Result<Arc<dyn Repository>, SourceError>;
+    /// The repository of an address. Asks nobody; the same address and trust give the same repository, and
+    /// what was fetched with one trust is not read with the other.
+    fn open(&self, url: &RepositoryUrl, trust: Trust) -> Result<Arc<dyn Repository>, SourceError>;
 }
 
 #[cfg(test)]
