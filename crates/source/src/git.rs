@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 
-use crate::{Credential, RepositoryUrl};
+use crate::{Credential, RepositoryUrl, Trust};
 
 /// What a host says of a repository that git could not list. Code hosts answer "not found" to those who may
 /// not read, so git's own words prove nothing.
@@ -21,11 +21,14 @@ pub enum HostVerdict {
 /// that open: never after a failed name lookup, connection, TLS handshake or a stall.
 #[async_trait]
 pub trait HostProbe: Send + Sync {
-    /// The verdict on an address. `credential` is what git was given, `stderr` what it wrote: its last
-    /// 16 KiB, without passwords.
+    /// The verdict on an address. `trust` is that of [`crate::Repositories::open`]: to those who are not known a
+    /// code host says "not found" of what is private, so for an address that the operator named, the word of a
+    /// host to nobody in particular proves nothing. `credential` is what git was given, `stderr` what it
+    /// wrote: its last 16 KiB, without passwords.
     async fn judge(
         &self,
         url: &RepositoryUrl,
+        trust: Trust,
         credential: Option<&Credential>,
         stderr: &str,
     ) -> HostVerdict;
@@ -37,7 +40,13 @@ pub struct NoHostProbe;
 
 #[async_trait]
 impl HostProbe for NoHostProbe {
-    async fn judge(&self, _: &RepositoryUrl, _: Option<&Credential>, _: &str) -> HostVerdict {
+    async fn judge(
+        &self,
+        _: &RepositoryUrl,
+        _: Trust,
+        _: Option<&Credential>,
+        _: &str,
+    ) -> HostVerdict {
         HostVerdict::Unproven("the host was not asked".to_owned())
     }
 }
