@@ -23,6 +23,7 @@ mod netrc;
 mod observer;
 mod options;
 pub mod privacy;
+mod refresh;
 mod repository;
 mod roots;
 pub mod sumdb;
@@ -49,6 +50,7 @@ pub use http_proxy::HttpProxies;
 pub use netrc::Netrc;
 pub use observer::{NoObserver, UpstreamObserver};
 pub use options::UpstreamOptions;
+pub use refresh::{Refresher, RepositoryAddress, Touched};
 pub use repository::{
     Archive, Commit, Freshness, GitProtocol, ObjectName, Refs, Repositories, Repository,
     RepositoryUrl, RepositoryUrlError, TreeEntry, TreeEntryKind, Trust,
