@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use gomod::{ModulePath, SafeUrl};
 
-use crate::{RepositoryUrl, SourceError};
+use crate::{RepositoryUrl, SourceError, Trust};
 
 /// The repository that a module path lives in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub struct RepositoryRoot {
     /// The folder of the repository that `prefix` stands for (the fourth field of go-import since Go 1.25);
     /// empty for its root, else without slashes at its ends.
     pub subdirectory: String,
+    /// Who chose the address, and so where it may lead.
+    pub trust: Trust,
 }
 
 /// What discovery found.
