@@ -142,6 +142,7 @@ fn tests() -> Outcome {
     if tools::in_ci() {
         command
             .env("LARDER_REQUIRE_GO", "1")
+            .env("LARDER_REQUIRE_SSHD", "1")
             .env("LARDER_REQUIRE_MOUNTS", "1");
     }
     let mut child = command.spawn()?;

@@ -1,6 +1,7 @@
 //! What the tests need beyond cargo: installed where that is one safe command, and otherwise named
 //! together with the way to get it. Nothing is skipped silently.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use crate::{Outcome, process};
@@ -12,8 +13,8 @@ pub(crate) fn in_ci() -> bool {
 
 /// Makes sure that all tools are there. Errors name everything that is missing at once.
 ///
-/// A missing `go` is an error in CI only: elsewhere the tests that drive the go command say
-/// themselves that they could not run.
+/// A missing `go` or `sshd` is an error in CI only: elsewhere the tests that drive them say themselves
+/// that they could not run.
 pub(crate) fn check() -> Outcome {
     let mut missing = Vec::new();
     for component in ["rustfmt", "clippy"] {
@@ -38,10 +39,46 @@ pub(crate) fn check() -> Outcome {
             eprintln!("missing, so the tests that drive the go command cannot run:\n  {cure}");
         }
     }
+    if !sshd_is_there() {
+        if in_ci() {
+            install_sshd();
+        }
+        let cure = "sshd: install your system's package `openssh-server` (the tests start one of their own; none needs to run)";
+        if !sshd_is_there() && in_ci() {
+            missing.push(cure.to_owned());
+        } else if !sshd_is_there() {
+            eprintln!("missing, so the tests of git over SSH cannot run:\n  {cure}");
+        }
+    }
     if missing.is_empty() {
         return Ok(());
     }
     Err(format!("missing on this machine:\n  {}", missing.join("\n  ")).into())
+}
+
+/// Where Debian and others put `sshd`, which is on nobody's PATH but root's.
+fn sshd_is_there() -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from))
+        .any(|folder| folder.join("sshd").is_file())
+}
+
+/// Installs Debian's `openssh-server`. Only done in CI: on a person's machine the package would start a server.
+fn install_sshd() {
+    println!("sshd is missing: trying `apt-get install openssh-server`");
+    // Whether it worked is told by whether `sshd` is there.
+    let _ = Command::new("apt-get").args(["update", "--quiet"]).status();
+    let _ = Command::new("apt-get")
+        .args([
+            "install",
+            "--yes",
+            "--quiet",
+            "--no-install-recommends",
+            "openssh-server",
+        ])
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .status();
 }
 
 /// The component's own cargo command answers, or rustup can add it.

@@ -39,7 +39,13 @@ impl TestCa {
 
     /// A certificate for `127.0.0.1` and `localhost`.
     pub fn leaf(&self) -> Leaf {
-        let names = ["127.0.0.1".to_owned(), "localhost".to_owned()];
+        self.leaf_for(&[])
+    }
+
+    /// A certificate for `127.0.0.1`, `localhost` and these names.
+    pub fn leaf_for(&self, names: &[&str]) -> Leaf {
+        let names = ["127.0.0.1", "localhost"].iter().chain(names);
+        let names: Vec<String> = names.map(|name| (*name).to_owned()).collect();
         let params = CertificateParams::new(names).unwrap();
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
@@ -78,9 +84,13 @@ impl TestCa {
         Arc::new(config)
     }
 
-    /// What a server needs to show a fresh certificate of this authority.
-    pub(crate) fn server_config(&self, protocols: &[&str]) -> Arc<rustls::ServerConfig> {
-        let leaf = self.leaf();
+    /// What a server needs to show a fresh certificate of this authority, for these names too.
+    pub(crate) fn server_config(
+        &self,
+        protocols: &[&str],
+        names: &[&str],
+    ) -> Arc<rustls::ServerConfig> {
+        let leaf = self.leaf_for(names);
         let key = KeyPair::from_pem(&leaf.key_pem).unwrap().serialize_der();
         let mut config = rustls::ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()

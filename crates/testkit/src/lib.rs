@@ -11,6 +11,8 @@
 //! - [`FakeSumdb`] is a checksum database with a key of its own, which can fork, roll back and fail.
 //! - [`Larder`] runs the real binary, [`GoCommand`] the real `go`, both in an environment of their own.
 //! - [`Connection`] and [`http2`] are clients that say exactly what the test wants said.
+//! - [`GitRepository`] makes real repositories; [`GitHttpServer`] and [`SshServer`] serve them, and
+//!   [`ForwardProxy`] gives a server the name of a host that does not exist.
 //! - [`TestCa`] makes certificates at run time, so that none can expire in the repository.
 //!
 //! Nothing here dials outside loopback: each dial goes through [`assert_loopback`]. The crate knows
@@ -29,6 +31,7 @@
 mod ca;
 mod client;
 mod gate;
+mod git;
 mod go_command;
 pub mod http2;
 mod larder;
@@ -42,6 +45,7 @@ mod zip;
 pub use ca::{Leaf, TestCa};
 pub use client::{Answer, Connection, Ending, Head};
 pub use gate::Gate;
+pub use git::{ForwardProxy, GitHttpServer, GitRepository, NewCommit, SshServer};
 pub use go_command::{GoCommand, GoOutput};
 pub use larder::{Exited, Larder, LarderBuilder};
 pub use module::{LargeZip, Module, ZipVariant, escape, sha256_hex};

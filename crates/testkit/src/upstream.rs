@@ -2,12 +2,15 @@
 mod body;
 mod connection;
 
+use crate::git::GitRoutes;
 use crate::module::{Module, ZipVariant, escape, sha256_hex};
 use crate::{Gate, LargeZip, TestCa, eventually, patience, runtime};
 use body::{Script, ScriptedBody};
 use bytes::Bytes;
 use connection::Flushes;
-use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, Method, Request, Response, StatusCode, header, request};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
 use parking_lot::{Condvar, Mutex};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -86,6 +89,7 @@ struct Replacement {
 struct Shared {
     state: Mutex<State>,
     asked: Condvar,
+    git: GitRoutes,
     no_ranges: bool,
     no_etags: bool,
 }
@@ -284,6 +288,11 @@ impl FakeUpstream {
         }
     }
 
+    /// The repositories that it serves beside modules.
+    pub(crate) fn git_routes(&self) -> &GitRoutes {
+        &self.shared.git
+    }
+
     /// Every request so far, in order.
     pub fn seen(&self) -> Vec<Seen> {
         self.shared.state.lock().seen.clone()
@@ -345,7 +354,13 @@ impl Drop for FakeUpstream {
 impl FakeUpstreamBuilder {
     /// Serves HTTPS with a certificate of `ca`; offers these protocols by ALPN (`h2`, `http/1.1`).
     pub fn tls(mut self, ca: &TestCa, protocols: &[&str]) -> Self {
-        self.tls = Some(ca.server_config(protocols));
+        self.tls = Some(ca.server_config(protocols, &[]));
+        self
+    }
+
+    /// As [`Self::tls`], with a certificate that holds these names too.
+    pub fn tls_for(mut self, ca: &TestCa, protocols: &[&str], names: &[&str]) -> Self {
+        self.tls = Some(ca.server_config(protocols, names));
         self
     }
 
@@ -488,13 +503,14 @@ impl Behaviour {
 
 impl Shared {
     /// Answers one request; an error breaks the connection.
-    async fn answer<B>(
+    async fn answer(
         self: Arc<Self>,
-        request: Request<B>,
+        request: Request<Incoming>,
         flushes: Flushes,
     ) -> Result<Response<ScriptedBody>, connection::Broken> {
+        let (request, body) = request.into_parts();
         let target = request
-            .uri()
+            .uri
             .path_and_query()
             .map_or("/", |target| target.as_str());
         let path = target.replace("%21", "!");
@@ -510,7 +526,7 @@ impl Shared {
         }
         let (mut head, content) = match &behaviour.replacement {
             Some(replacement) => replacement.answer(),
-            None => self.find(&path, request.headers()),
+            None => self.normal(&path, &request, body).await?,
         };
         let len_bytes = content.len_bytes();
         if !behaviour.chunked {
@@ -518,7 +534,7 @@ impl Shared {
             head.headers_mut()
                 .insert(header::CONTENT_LENGTH, declared.into());
         }
-        if *request.method() == Method::HEAD {
+        if request.method == Method::HEAD {
             return Ok(head.map(|()| ScriptedBody::empty()));
         }
         let script = Script {
@@ -534,13 +550,13 @@ impl Shared {
     }
 
     /// Counts the request and says how it is to be answered.
-    fn note<B>(&self, request: &Request<B>, path: &str) -> Behaviour {
+    fn note(&self, request: &request::Parts, path: &str) -> Behaviour {
         let mut state = self.state.lock();
         state.seen.push(Seen {
-            method: request.method().to_string(),
+            method: request.method.to_string(),
             path: path.into(),
-            headers: request.headers().clone(),
-            protocol: format!("{:?}", request.version()),
+            headers: request.headers.clone(),
+            protocol: format!("{:?}", request.version),
         });
         self.asked.notify_all();
         let exact = |rule: &&mut Rule| matches!(&rule.scope, Scope::Path(p) if p == path);
@@ -552,6 +568,30 @@ impl Shared {
         };
         rule.and_then(|rule| rule.behaviour.take_turn())
             .unwrap_or_default()
+    }
+
+    /// What a server that behaves answers.
+    async fn normal(
+        &self,
+        path: &str,
+        request: &request::Parts,
+        body: Incoming,
+    ) -> Result<(Response<()>, Content), connection::Broken> {
+        if !self.git.allows(path, &request.headers) {
+            let head = Response::builder()
+                .status(StatusCode::UNAUTHORIZED)
+                .header(header::WWW_AUTHENTICATE, "Basic realm=\"larder test\"")
+                .header(header::CONTENT_TYPE, "text/plain; charset=utf-8");
+            let body = Bytes::from_static(b"log in first\n");
+            return Ok((head.body(()).unwrap(), Content::Bytes(body)));
+        }
+        let Some((folder, target)) = self.git.find(path) else {
+            return Ok(self.find(path, &request.headers));
+        };
+        // A client that hangs up in its own request needs no answer.
+        let body = body.collect().await.map_err(|_| connection::Broken)?;
+        let (head, body) = GitRoutes::answer(folder, &target, request, body.to_bytes()).await;
+        Ok((head, Content::Bytes(body)))
     }
 
     fn find(&self, path: &str, headers: &HeaderMap) -> (Response<()>, Content) {
