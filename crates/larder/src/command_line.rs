@@ -3,6 +3,7 @@
 //! The flags of the settings come from the table; this file adds the commands and what only one of
 //! them takes. A command that is not built yet is not here.
 
+use crate::commands::env::profile::{Emit, Profile, Wish};
 use crate::commands::explain::Question;
 use crate::settings::complaint::{Complaint, did_you_mean};
 use crate::settings::table::{Fallback, Kind, SETTINGS, Setting};
@@ -10,6 +11,7 @@ use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command as Grammar};
 use diagnosis::code::Code;
+use gomod::ModulePath;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -39,6 +41,20 @@ pub(crate) enum Action {
     /// Say what a log or a code of another tool means.
     Explain {
         question: Question,
+        form: Form,
+    },
+    /// Show the go environment, with what is odd in it.
+    Env {
+        form: Form,
+    },
+    /// Say who is asked for a module path.
+    EnvRoute {
+        module_path: ModulePath,
+        form: Form,
+    },
+    /// Change the go environment.
+    EnvUse {
+        wish: Wish,
         form: Form,
     },
     /// Print the pages of the reference, for `docs/`.
@@ -84,6 +100,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Act
         }),
         Some(("config", matches)) => Ok(config_action(matches)),
         Some(("explain", matches)) => explain_action(matches),
+        Some(("env", matches)) => env_action(matches),
         Some((REFERENCE, _)) => Ok(Action::Reference),
         _ => Err(Stop::Text(grammar().render_help().to_string())),
     }
@@ -103,18 +120,61 @@ fn explain_action(matches: &ArgMatches) -> Result<Action, Stop> {
         (None, Some(file)) if file.as_os_str() != "-" => Question::File(file.clone()),
         (None, _) => Question::Stdin,
     };
-    let form = match matches.get_flag(JSON) {
+    Ok(Action::Explain {
+        question,
+        form: form(matches),
+    })
+}
+
+fn form(matches: &ArgMatches) -> Form {
+    match matches.get_flag(JSON) {
         true => Form::Json,
         false => Form::Text,
-    };
-    Ok(Action::Explain { question, form })
+    }
+}
+
+fn env_action(matches: &ArgMatches) -> Result<Action, Stop> {
+    match matches.subcommand() {
+        Some(("route", matches)) => {
+            let text = matches
+                .get_one::<String>(MODULE)
+                .cloned()
+                .unwrap_or_default();
+            let path = text.split('@').next().unwrap_or_default();
+            let module_path = ModulePath::parse(path).map_err(|error| {
+                Stop::Wrong(
+                    Complaint::from_error(error)
+                        .hint("write it as in an import: git.example/team/module"),
+                )
+            })?;
+            Ok(Action::EnvRoute {
+                module_path,
+                form: form(matches),
+            })
+        }
+        Some(("use", matches)) => {
+            let text = |name: &str| matches.get_one::<String>(name).cloned();
+            let profile = text(PROFILE).and_then(|name| Profile::of_name(&name));
+            let wish = Wish {
+                profile,
+                proxy: text(PROXY),
+                private: text(PRIVATE_PATTERNS),
+                emit: text(EMIT).and_then(|name| Emit::of_name(&name)),
+                dry_run: matches.get_flag(DRY_RUN),
+                undo: matches.get_flag(UNDO),
+            };
+            Ok(Action::EnvUse {
+                wish,
+                form: form(matches),
+            })
+        }
+        _ => Ok(Action::Env {
+            form: form(matches),
+        }),
+    }
 }
 
 fn config_action(matches: &ArgMatches) -> Action {
-    let form = |matches: &ArgMatches| match matches.get_flag(JSON) {
-        true => Form::Json,
-        false => Form::Text,
-    };
     match matches.subcommand() {
         Some(("show", matches)) => Action::ConfigShow {
             flags: flags(matches),
@@ -141,6 +201,13 @@ const FILE: &str = "FILE";
 const JSON: &str = "json";
 const ORIGIN: &str = "origin";
 const REFERENCE: &str = "__reference";
+const MODULE: &str = "MODULE";
+const PROFILE: &str = "PROFILE";
+const PROXY: &str = "proxy";
+const PRIVATE_PATTERNS: &str = "private-patterns";
+const EMIT: &str = "emit";
+const DRY_RUN: &str = "dry-run";
+const UNDO: &str = "undo";
 
 /// The whole grammar, for parsing and for the reference.
 pub(crate) fn grammar() -> Grammar {
@@ -208,6 +275,7 @@ pub(crate) fn grammar() -> Grammar {
                 )
                 .arg(json()),
         )
+        .subcommand(env_grammar(&json))
         .subcommand(
             Grammar::new("config")
                 .about("Check or show the settings")
@@ -234,6 +302,76 @@ pub(crate) fn grammar() -> Grammar {
                 ),
         )
         .subcommand(Grammar::new(REFERENCE).hide(true))
+}
+
+fn env_grammar(json: &dyn Fn() -> Arg) -> Grammar {
+    Grammar::new("env")
+        .about("Show, check and change the environment of the go command")
+        .long_about(
+            "Show the variables that decide where go gets modules from, with the place that each value comes from, and \
+             what is odd in them.\n\n\
+             Nothing is asked of any server, and go need not be installed. Exit status: 0 nothing odd, 1 something is, \
+             2 used wrongly.",
+        )
+        .disable_help_subcommand(true)
+        .arg(json())
+        .subcommand(
+            Grammar::new("route")
+                .about("Say who would be asked for a module, and what each would learn")
+                .arg(Arg::new(MODULE).required(true).help("A module path"))
+                .arg(json()),
+        )
+        .subcommand(
+            Grammar::new("use")
+                .about("Change the file that `go env -w` writes to one of a few known-good sets")
+                .long_about(
+                    "Change the file that `go env -w` writes to one of a few known-good sets, and show every change. \
+                     The file as it was is kept, and `--undo` brings it back.\n\n\
+                     public: what Go itself comes with. china: a proxy of your choice (`--proxy`) and the checksum \
+                     database's address that is reached from there. corp: your own proxy (`--proxy`) for everything, \
+                     private names (`--private-patterns`) exempt from the public checksum database. offline: only what is in the module \
+                     cache. ci: like corp where `--proxy` is given, and no change of go.mod or of the Go version by the way.",
+                )
+                .arg(
+                    Arg::new(PROFILE)
+                        .value_parser(Profile::NAMES)
+                        .required_unless_present(UNDO)
+                        .help("Which set"),
+                )
+                .arg(
+                    Arg::new(PROXY)
+                        .long(PROXY)
+                        .value_name("LIST")
+                        .help("The GOPROXY list of this set"),
+                )
+                .arg(
+                    Arg::new(PRIVATE_PATTERNS)
+                        .long(PRIVATE_PATTERNS)
+                        .value_name("PATTERNS")
+                        .help("Your private names, as GOPRIVATE has them"),
+                )
+                .arg(
+                    Arg::new(EMIT)
+                        .long(EMIT)
+                        .value_name("FORMAT")
+                        .value_parser(Emit::NAMES)
+                        .help("Write the set for another place to stdout instead"),
+                )
+                .arg(
+                    Arg::new(DRY_RUN)
+                        .long(DRY_RUN)
+                        .action(ArgAction::SetTrue)
+                        .help("Show the changes; write nothing"),
+                )
+                .arg(
+                    Arg::new(UNDO)
+                        .long(UNDO)
+                        .action(ArgAction::SetTrue)
+                        .conflicts_with_all([PROFILE, PROXY, PRIVATE_PATTERNS, EMIT])
+                        .help("Bring back the file as it was before the last change"),
+                )
+                .arg(json()),
+        )
 }
 
 fn setting_flags() -> impl Iterator<Item = Arg> {
@@ -306,10 +444,16 @@ fn stop(error: clap::Error) -> Stop {
         ErrorKind::UnknownArgument => {
             let written = text_of(ContextKind::InvalidArg).unwrap_or_default();
             let complaint = Complaint::new(format!("unknown argument `{written}`"));
-            let flags = SETTINGS
-                .iter()
-                .map(|setting| setting.flag)
-                .chain([JSON, ORIGIN, CODE]);
+            let flags = SETTINGS.iter().map(|setting| setting.flag).chain([
+                JSON,
+                ORIGIN,
+                CODE,
+                PROXY,
+                PRIVATE_PATTERNS,
+                EMIT,
+                DRY_RUN,
+                UNDO,
+            ]);
             let name = written.trim_start_matches('-');
             match did_you_mean(name, flags) {
                 Some(meant) if written.starts_with("--") => {
@@ -330,7 +474,9 @@ fn stop(error: clap::Error) -> Stop {
     }
 }
 
-const COMMANDS: [&str; 6] = ["serve", "exec", "explain", "config", "check", "show"];
+const COMMANDS: [&str; 9] = [
+    "serve", "exec", "explain", "env", "route", "use", "config", "check", "show",
+];
 
 /// Clap's first line without its `error:`, for what needs no words of our own.
 fn first_line(rendered: &StyledStr) -> Complaint {

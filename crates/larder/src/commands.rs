@@ -1,6 +1,7 @@
 //! The commands. Each reads its settings, does one thing, and says how it ended.
 
 pub(crate) mod config;
+pub(crate) mod env;
 pub(crate) mod exec;
 pub(crate) mod explain;
 pub(crate) mod serve;

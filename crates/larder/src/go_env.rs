@@ -5,6 +5,10 @@
 //! empty in the user's file hides the installation's. Nothing is compiled in: where go is not
 //! installed and nothing is set, there is no value.
 
+pub(crate) mod effective;
+pub(crate) mod lint;
+pub(crate) mod user_file;
+
 use crate::settings::environment::Environment;
 use crate::settings::origin::GoEnvPlace;
 use std::path::{Path, PathBuf};
@@ -13,8 +17,8 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub(crate) struct GoEnv {
     environment: Environment,
-    /// The user's file, then the installation's.
-    files: Vec<EnvFile>,
+    user_file: Option<EnvFile>,
+    installation_file: Option<EnvFile>,
 }
 
 impl GoEnv {
@@ -31,8 +35,51 @@ impl GoEnv {
         };
         Self {
             environment: environment.clone(),
-            files: user_file.into_iter().chain(installation_file).collect(),
+            user_file,
+            installation_file,
         }
+    }
+
+    /// The user's file, then the installation's.
+    fn files(&self) -> impl Iterator<Item = &EnvFile> {
+        self.user_file.iter().chain(&self.installation_file)
+    }
+
+    /// Every value that is written for a variable, the one that counts first; empty ones of files included.
+    pub(crate) fn every_place(&self, variable: &str) -> Vec<(String, GoEnvPlace)> {
+        let exported = self
+            .environment
+            .text(variable)
+            .map(|value| (value, GoEnvPlace::Environment));
+        let written = self.files().filter_map(|file| {
+            let (value, line) = file.last(variable)?;
+            let path = file.path.clone();
+            Some((value.to_owned(), GoEnvPlace::File { path, line }))
+        });
+        exported.into_iter().chain(written).collect()
+    }
+
+    /// What the Go installation itself says of a variable, whatever the user says.
+    pub(crate) fn installed(&self, variable: &str) -> Option<&str> {
+        let (value, _line) = self.installation_file.as_ref()?.last(variable)?;
+        Some(value)
+    }
+
+    /// The folder of the Go installation, where its `go.env` was found.
+    pub(crate) fn installation(&self) -> Option<&Path> {
+        self.installation_file.as_ref()?.path.parent()
+    }
+
+    /// True for the file that `go env -w` writes.
+    pub(crate) fn is_user_file(&self, path: &Path) -> bool {
+        self.user_file
+            .as_ref()
+            .is_some_and(|file| file.path == path)
+    }
+
+    /// The environment that this was read in.
+    pub(crate) fn environment(&self) -> &Environment {
+        &self.environment
     }
 
     /// The value of a variable and where it was found.
@@ -41,8 +88,7 @@ impl GoEnv {
             return Some((value, GoEnvPlace::Environment));
         }
         let (file, (value, line)) = self
-            .files
-            .iter()
+            .files()
             .find_map(|file| Some((file, file.last(variable)?)))?;
         let place = GoEnvPlace::File {
             path: file.path.clone(),
@@ -53,7 +99,7 @@ impl GoEnv {
 }
 
 /// The file that `go env -w` writes (cmd/go's `cfg.EnvFile`).
-fn user_file(environment: &Environment) -> Option<PathBuf> {
+pub(crate) fn user_file(environment: &Environment) -> Option<PathBuf> {
     match environment.path("GOENV") {
         Some(file) if file.as_os_str() == "off" => None,
         Some(file) => Some(file),

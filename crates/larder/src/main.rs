@@ -35,6 +35,11 @@ fn main() -> ExitCode {
             origins,
         } => commands::config::show(&flags, &environment, form, origins),
         Action::Explain { question, form } => commands::explain::explain(&question, form),
+        Action::Env { form } => commands::env::show(&environment, form),
+        Action::EnvRoute { module_path, form } => {
+            commands::env::route::route(&environment, &module_path, form)
+        }
+        Action::EnvUse { wish, form } => commands::env::profile::apply(&environment, &wish, form),
         Action::Reference => {
             terminal::data(&format!("{:#}\n", serde_json::json!(reference::pages())));
             Outcome::Fine

@@ -31,6 +31,13 @@ impl Environment {
             .filter(|value| !value.is_empty())
     }
 
+    /// True for a variable that is exported without a value: it counts as not set, which surprises people.
+    pub(crate) fn is_empty(&self, name: &str) -> bool {
+        self.variables
+            .get(OsStr::new(name))
+            .is_some_and(|value| value.is_empty())
+    }
+
     /// The same as text; what is not UTF-8 in it becomes `U+FFFD`, which no setting accepts.
     pub(crate) fn text(&self, name: &str) -> Option<String> {
         Some(self.os(name)?.to_string_lossy().into_owned())

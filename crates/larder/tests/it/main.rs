@@ -11,6 +11,7 @@
 
 mod checksum;
 mod crash;
+mod env;
 mod fallback;
 mod fill;
 mod go_command;
