@@ -247,6 +247,7 @@ const OTHER_VARIABLES: &str = "
 - `HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`, and the same in lower case: HTTP proxies on the way to upstreams.
 - `SSL_CERT_FILE`, `SSL_CERT_DIR`: trusted certificates instead of the system's.
 - `NETRC`, else `.netrc` in `HOME`: credentials by host.
+- `LARDER_REFRESH_TOKEN`, `LARDER_WEBHOOK_SECRET`: secrets themselves, beside `refresh_token_file` and `webhook_secret_file`.
 - `GOENV`, `GOROOT`, `PATH`, `XDG_CONFIG_HOME`, `HOME`: where go's own settings are.
 - `XDG_CACHE_HOME`, `HOME`: where the cache folder is.
 ";

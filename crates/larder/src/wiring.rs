@@ -84,6 +84,10 @@ pub(crate) fn server(config: &Config) -> Result<Server, Complaint> {
     let database_http = sources
         .as_ref()
         .map(|sources| Arc::new(sources.database_http(options)));
+    let refreshers = sources
+        .as_ref()
+        .map(|sources| sources.refreshers.clone())
+        .unwrap_or_default();
     let database = checksums::database(config, &entries, database_http)?;
     let parts = Parts {
         store: store(config)?,
@@ -102,6 +106,8 @@ pub(crate) fn server(config: &Config) -> Result<Server, Complaint> {
         policy: Arc::new(AllowAll),
         metrics,
         access_log: Arc::new(access_log(config)),
+        refresh_access: config.refresh_access.clone(),
+        refreshers,
     };
     let serve_options = ServeOptions {
         fresh: config.fresh,

@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use gomod::{FileKind, ModulePath, ModuleVersion, Revision};
 use proxy::observe::{AccessLog, Metrics};
 use proxy::policy::AllowAll;
+use proxy::refresh::access::RefreshAccess;
 use proxy::{Parts, ServeOptions, Server};
 use reqwest::StatusCode;
 use source::privacy::Privacy;
@@ -105,6 +106,8 @@ async fn start(fault: Fault) -> (String, Arc<Faulty>, tempfile::TempDir) {
         policy: Arc::new(AllowAll),
         metrics: Metrics::new(),
         access_log: Arc::new(AccessLog::off()),
+        refresh_access: RefreshAccess::default(),
+        refreshers: Vec::new(),
     };
     let options = ServeOptions {
         fresh: Duration::from_secs(60),

@@ -15,6 +15,7 @@ use gomod::{FileKind, H1, ModulePath, ModuleVersion, Version};
 use proxy::gate::Caller;
 use proxy::observe::{AccessLog, Metrics};
 use proxy::policy::{Facts, Policy, Reason, Verdict, Wants};
+use proxy::refresh::access::RefreshAccess;
 use proxy::{Parts, ServeOptions, Server, TlsFiles};
 use reqwest::header::RANGE;
 use reqwest::{Client, Method, StatusCode};
@@ -140,6 +141,8 @@ async fn start(tls: bool) -> (Running, Option<String>) {
         policy: policy.clone(),
         metrics: Metrics::new(),
         access_log: Arc::new(AccessLog::off()),
+        refresh_access: RefreshAccess::default(),
+        refreshers: Vec::new(),
     };
     let options = ServeOptions {
         fresh: Duration::from_secs(60),

@@ -14,6 +14,7 @@ use crate::file::FileSource;
 use crate::http_client::ClientError;
 use crate::options::UpstreamOptions;
 use crate::privacy::{Privacy, PrivateAware};
+use crate::refresh::Refresher;
 use crate::upstream::Upstream;
 
 /// Why no source can be made of the settings.
@@ -44,6 +45,9 @@ pub struct Sources {
     pub upstreams: Vec<Arc<Upstream>>,
     /// The address rule that they share: for whatever else dials hosts that a request chose.
     pub guard: Arc<AddressGuard>,
+    /// Whatever of them remembers something of a repository between two questions; those that know roots
+    /// before those that know listings. An upstream proxy remembers nothing.
+    pub refreshers: Vec<Arc<dyn Refresher>>,
 }
 
 impl Sources {
@@ -123,6 +127,7 @@ pub fn build(
         source: Arc::new(PrivateAware::new(Arc::new(Chain::new(chain, end)), privacy)),
         upstreams,
         guard,
+        refreshers: Vec::new(),
     })
 }
 

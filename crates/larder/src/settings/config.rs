@@ -7,6 +7,7 @@
 
 use gomod::sumdb::SumdbSetting;
 use gomod::{PathPatterns, ProxyEntry};
+use proxy::refresh::access::RefreshAccess;
 use source::{HttpProxies, Netrc, TlsSettings};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -32,6 +33,8 @@ pub(crate) struct Config {
     pub(crate) offline: bool,
     /// How long a `list` or an `@latest` is served without asking upstream again.
     pub(crate) fresh: Duration,
+    /// Who may have what is remembered of a module forgotten before that.
+    pub(crate) refresh_access: RefreshAccess,
     /// How git repositories may be reached, once they are.
     #[expect(
         dead_code,

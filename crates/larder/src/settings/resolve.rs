@@ -9,11 +9,13 @@ use super::environment::Environment;
 use super::file::{UpstreamTable, WrittenCredentials};
 use super::origin::Origin;
 use super::value::HostPort;
-use super::written::Written;
+use super::written::{SECRET_VARIABLES, Written};
 use gomod::{ProxyEntry, ProxyList, SafeUrl};
+use proxy::refresh::access::RefreshAccess;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use source::{HttpProxies, Netrc, TlsSettings, is_this_server};
+use source::{HttpProxies, Netrc, Secret, TlsSettings, is_this_server};
+use std::io::Read as _;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
 
@@ -62,6 +64,10 @@ impl Resolver<'_> {
         let cache_dir = self.cache_dir();
         let upstreams = self.upstreams(listen.as_ref());
         let ca_file = self.ca_file();
+        let refresh_access = RefreshAccess {
+            tokens: self.secrets(REFRESH_TOKEN, draft.refresh_token_file.as_deref()),
+            webhook_secrets: self.secrets(WEBHOOK_SECRET, draft.webhook_secret_file.as_deref()),
+        };
         let http_proxies = self.http_proxies();
         let netrc = self.netrc();
         Some(Config {
@@ -74,6 +80,7 @@ impl Resolver<'_> {
             sumdb: draft.sumdb.clone().expect(HAS_DEFAULT),
             offline: draft.offline.expect(HAS_DEFAULT),
             fresh: draft.fresh.expect(HAS_DEFAULT),
+            refresh_access,
             git_protocols: draft.git_protocols.clone().expect(HAS_DEFAULT),
             memory_bytes: draft.memory_bytes.expect(HAS_DEFAULT),
             fill_memory_bytes: draft.fill_memory_bytes.expect(HAS_DEFAULT),
@@ -299,6 +306,32 @@ impl Resolver<'_> {
         }
     }
 
+    /// The secrets of a file, one a line, and that of a variable. Complaints never show one.
+    fn secrets(&mut self, names: SecretNames, file: Option<&Path>) -> Vec<Secret> {
+        let mut secrets = Vec::new();
+        if let Some(file) = file {
+            match read_secrets(file) {
+                Ok(found) => secrets.extend(found),
+                Err(reason) => {
+                    let fault = Fault::new(format!("is `{}`: {reason}", file.display()));
+                    self.complain(names.file_key, fault);
+                }
+            }
+        }
+        if let Some(text) = self.environment.text(names.variable) {
+            match secret(text.trim()) {
+                Ok(secret) => secrets.push(secret),
+                Err(reason) => {
+                    let complaint = Complaint::new(format!("its value {reason}"));
+                    self.complaints.push(complaint.at(&Origin::Environment {
+                        variable: names.variable.into(),
+                    }));
+                }
+            }
+        }
+        secrets
+    }
+
     fn ca_file(&mut self) -> Option<PathBuf> {
         let ca_file = self.written.draft.ca_file.clone()?;
         self.expect_certificates("ca_file", &ca_file);
@@ -392,6 +425,23 @@ impl Resolver<'_> {
     }
 }
 
+/// Where a secret may be written: in a file that a setting names, or as it is in a variable. No flag takes one,
+/// because every user of a machine sees the flags of its processes.
+#[derive(Clone, Copy)]
+struct SecretNames {
+    file_key: &'static str,
+    variable: &'static str,
+}
+
+const REFRESH_TOKEN: SecretNames = SecretNames {
+    file_key: "refresh_token_file",
+    variable: SECRET_VARIABLES[0],
+};
+const WEBHOOK_SECRET: SecretNames = SecretNames {
+    file_key: "webhook_secret_file",
+    variable: SECRET_VARIABLES[1],
+};
+
 /// Where the table gives a default, it was laid first, and nothing removes it.
 const HAS_DEFAULT: &str = "each default of the table parses, which a test holds";
 
@@ -444,6 +494,44 @@ impl Credentials {
             _ => url.clone(),
         }
     }
+}
+
+/// What a shorter secret would be guessed in.
+const SHORTEST_SECRET: usize = 16;
+/// What a file of secrets may weigh, and how many it may hold: each is tried on every request.
+const SECRETS_BYTES: u64 = 64 << 10;
+const SECRETS: usize = 16;
+
+fn read_secrets(file: &Path) -> Result<Vec<Secret>, String> {
+    let mut text = String::new();
+    let read = fs_err::File::open(file)
+        .and_then(|file| file.take(SECRETS_BYTES + 1).read_to_string(&mut text));
+    read.map_err(|error| error.to_string())?;
+    if text.len() as u64 > SECRETS_BYTES {
+        return Err("it is larger than 64 KiB".into());
+    }
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let secrets: Vec<Secret> = lines
+        .map(|line| secret(line).map_err(|reason| format!("a line of it {reason}")))
+        .collect::<Result<_, _>>()?;
+    match secrets.len() {
+        0 => Err("it is empty".into()),
+        1..=SECRETS => Ok(secrets),
+        _ => Err(format!("it holds more than {SECRETS} lines")),
+    }
+}
+
+/// A secret that can stand in a header and is not soon guessed.
+fn secret(text: &str) -> Result<Secret, String> {
+    if text.len() < SHORTEST_SECRET {
+        return Err(format!(
+            "is shorter than {SHORTEST_SECRET} letters; `openssl rand -hex 32` makes a good one"
+        ));
+    }
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("holds a space or a letter that is not ASCII".into());
+    }
+    Ok(Secret::new(text))
 }
 
 /// Checks that a PEM file holds certificates; the reason says why it does not.

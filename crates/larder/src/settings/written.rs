@@ -190,7 +190,7 @@ impl Written {
     fn warn_of_misspelt_variables(&mut self, environment: &Environment) {
         let known = || SETTINGS.iter().map(|setting| setting.environment);
         for name in environment.names_with_prefix("LARDER_") {
-            if known().any(|environment| environment == name) {
+            if known().any(|environment| environment == name) || SECRET_VARIABLES.contains(&name) {
                 continue;
             }
             let suffixes = known().filter_map(|known| known.strip_prefix("LARDER_"));
@@ -263,6 +263,9 @@ impl Written {
 /// Makes go ask its proxy for private modules too, as the line that Larder prints does. It doesn't say
 /// that there are none: their names must not go past Larder because its shell has that line.
 const NO_EXCEPTIONS: (&str, &str) = ("GONOPROXY", "none");
+
+/// Variables that hold a secret itself, beside the settings that name a file with it.
+pub(super) const SECRET_VARIABLES: [&str; 2] = ["LARDER_REFRESH_TOKEN", "LARDER_WEBHOOK_SECRET"];
 
 /// What `larder exec` takes from its own flags alone.
 const ADDRESS_KEYS: [&str; 3] = ["listen", "tls_cert", "tls_key"];

@@ -17,6 +17,7 @@ mod fill;
 mod go_command;
 mod offline;
 mod protocol;
+mod refresh;
 mod startup;
 mod tls;
 mod upstream_faults;

@@ -7,6 +7,7 @@
 
 mod offline;
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,7 +16,7 @@ use bytes::Bytes;
 use gomod::{Info, ModulePath, ModuleVersion, Version};
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
-use source::{Source, SourceError, SourceErrorKind};
+use source::{Source, SourceError, SourceErrorKind, Touched};
 use store::answers::{Answer, AnswerKey};
 use store::first_seen::FirstSeen;
 use store::{Namespace, Store};
@@ -105,7 +106,20 @@ pub struct AnswerParts {
 pub struct Answers {
     parts: AnswerParts,
     memory: Cache<AnswerKey, Arc<Remembered>, ByText>,
-    flights: Mutex<HashMap<AnswerKey, watch::Receiver<Option<Outcome>>>>,
+    board: Mutex<Board>,
+}
+
+/// The questions under way that a request may join.
+#[derive(Default)]
+struct Board {
+    flights: HashMap<AnswerKey, Flight>,
+    started: u64,
+}
+
+struct Flight {
+    /// Its number: a refresh takes a flight off the board, and another one of the same key may follow.
+    number: u64,
+    landed: watch::Receiver<Option<Outcome>>,
 }
 
 type Outcome = Result<Given, Failure>;
@@ -123,7 +137,7 @@ impl Answers {
         Arc::new(Self {
             parts,
             memory: Cache::with_weighter(4096, REMEMBERED_BYTES, ByText),
-            flights: Mutex::default(),
+            board: Mutex::default(),
         })
     }
 
@@ -179,29 +193,51 @@ impl Answers {
         }
     }
 
+    /// Makes every touched answer due: the next request asks upstream anew, and joins no question that
+    /// was asked before. What was said last is still given when upstream is down. How many were due.
+    pub fn forget(&self, touched: &Touched) -> usize {
+        let is_touched = |key: &AnswerKey| touched.covers(module_path(key).as_str());
+        // The flights first: one that lands between the two finds itself off the board and is not remembered.
+        self.board.lock().flights.retain(|key, _| !is_touched(key));
+        let due = Cell::new(0);
+        self.memory.retain(|key, _| {
+            let stays = !is_touched(key);
+            due.set(due.get() + usize::from(!stays));
+            stays
+        });
+        due.get()
+    }
+
     fn join(
         self: &Arc<Self>,
         key: &AnswerKey,
     ) -> Result<watch::Receiver<Option<Outcome>>, Failure> {
-        let mut flights = self.flights.lock();
-        if let Some(flight) = flights.get(key) {
-            return Ok(flight.clone());
+        let mut board = self.board.lock();
+        if let Some(flight) = board.flights.get(key) {
+            return Ok(flight.landed.clone());
         }
-        if flights.len() >= FLIGHTS {
+        if board.flights.len() >= FLIGHTS {
             return Err(Failure::Overloaded {
                 retry_after: Duration::from_secs(5),
             });
         }
         let (sender, receiver) = watch::channel(None);
-        flights.insert(key.clone(), receiver.clone());
-        drop(flights);
+        board.started += 1;
+        let number = board.started;
+        let flight = Flight {
+            number,
+            landed: receiver.clone(),
+        };
+        board.flights.insert(key.clone(), flight);
+        drop(board);
         // A task of its own, so that a client who hangs up does not cancel it for the others.
         let landing = Landing {
             answers: self.clone(),
             key: key.clone(),
+            number,
         };
         tokio::spawn(async move {
-            let outcome = landing.answers.ask(&landing.key).await;
+            let outcome = landing.answers.ask(&landing).await;
             // Off the board before it is told: who asks after an answer must not join its past.
             drop(landing);
             sender.send_replace(Some(outcome));
@@ -209,13 +245,14 @@ impl Answers {
         Ok(receiver)
     }
 
-    async fn ask(&self, key: &AnswerKey) -> Outcome {
+    async fn ask(&self, landing: &Landing) -> Outcome {
+        let key = &landing.key;
         let now = jiff::Timestamp::now();
         match self.ask_source(key).await {
             Ok(said) => {
                 let said = Arc::new(said);
                 self.remember(
-                    key,
+                    landing,
                     Ok(said.clone()),
                     Freshness::Fresh,
                     now,
@@ -227,7 +264,7 @@ impl Answers {
             Err(error) if error.is_absence() => {
                 let failure = Failure::source(error);
                 self.remember(
-                    key,
+                    landing,
                     Err(failure.clone()),
                     Freshness::Fresh,
                     now,
@@ -247,7 +284,13 @@ impl Answers {
                     .retry_after
                     .unwrap_or(OUTAGE_PAUSE)
                     .min(OUTAGE_PAUSE);
-                self.remember(key, Ok(said.clone()), Freshness::Stale, fetched_at, pause);
+                self.remember(
+                    landing,
+                    Ok(said.clone()),
+                    Freshness::Stale,
+                    fetched_at,
+                    pause,
+                );
                 Ok(given(&said, Freshness::Stale, fetched_at))
             }
         }
@@ -275,24 +318,28 @@ impl Answers {
         }
     }
 
+    /// Remembers what a question led to, unless a refresh came while it was asked.
     fn remember(
         &self,
-        key: &AnswerKey,
+        landing: &Landing,
         outcome: Result<Arc<Said>, Failure>,
         freshness: Freshness,
         fetched_at: jiff::Timestamp,
         good_for: Duration,
     ) {
         let good_until = Instant::now() + good_for;
-        self.memory.insert(
-            key.clone(),
-            Arc::new(Remembered {
-                outcome,
-                freshness,
-                fetched_at,
-                good_until,
-            }),
-        );
+        let remembered = Arc::new(Remembered {
+            outcome,
+            freshness,
+            fetched_at,
+            good_until,
+        });
+        // Held until it is remembered, so that a refresh comes either before, and it is not, or after, and
+        // forgets it.
+        let board = self.board.lock();
+        if board.is_up(landing) {
+            self.memory.insert(landing.key.clone(), remembered);
+        }
     }
 
     async fn keep(&self, key: &AnswerKey, said: &Said, now: jiff::Timestamp) {
@@ -430,11 +477,24 @@ fn is_outage(kind: SourceErrorKind) -> bool {
 struct Landing {
     answers: Arc<Answers>,
     key: AnswerKey,
+    number: u64,
+}
+
+impl Board {
+    /// False for a flight that a refresh took off, whether another followed it or not.
+    fn is_up(&self, landing: &Landing) -> bool {
+        self.flights
+            .get(&landing.key)
+            .is_some_and(|flight| flight.number == landing.number)
+    }
 }
 
 impl Drop for Landing {
     fn drop(&mut self) {
-        self.answers.flights.lock().remove(&self.key);
+        let mut board = self.answers.board.lock();
+        if board.is_up(self) {
+            board.flights.remove(&self.key);
+        }
     }
 }
 

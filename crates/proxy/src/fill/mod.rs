@@ -12,16 +12,18 @@ pub mod flight;
 mod sink;
 mod verifier;
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use gomod::{FileKind, ModuleVersion};
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
-use source::Source;
 use source::privacy::Privacy;
 use source::sumdb::ChecksumSource;
+use source::{Source, Touched};
 use store::first_seen::FirstSeen;
 use store::{Committed, FileKey, Opened, Staging, Store, Verified};
 use tokio::sync::{Notify, Semaphore, watch};
@@ -143,6 +145,8 @@ struct Inner {
     follow_ups: Arc<Semaphore>,
     /// Told of each flight that ends.
     landed: Notify,
+    /// Refreshes so far: absence that was found before one is not remembered after it.
+    refreshes: AtomicU64,
 }
 
 impl Fills {
@@ -161,6 +165,7 @@ impl Fills {
                 verifying: Arc::new(Semaphore::new(cores)),
                 follow_ups: Arc::new(Semaphore::new(FOLLOW_UPS)),
                 landed: Notify::new(),
+                refreshes: AtomicU64::new(0),
             }),
         }
     }
@@ -243,6 +248,19 @@ impl Fills {
         }
     }
 
+    /// Forgets the failures of touched modules, so that the next request fetches anew. How many there were.
+    /// Files are never forgotten.
+    pub fn forget(&self, touched: &Touched) -> usize {
+        self.inner.refreshes.fetch_add(1, Ordering::AcqRel);
+        let forgotten = Cell::new(0);
+        self.inner.failures.retain(|key, _| {
+            let stays = !touched.covers(key.module.path().as_str());
+            forgotten.set(forgotten.get() + usize::from(!stays));
+            stays
+        });
+        forgotten.get()
+    }
+
     /// Joins the flight of a file that was not in the store, or starts one where that is allowed.
     fn board(&self, key: &FileKey, fetch: Fetch) -> Result<Boarding, Failure> {
         let mut flights = self.inner.flights.lock();
@@ -289,6 +307,7 @@ impl Fills {
     async fn fly(&self, landing: Landing, progress: &watch::Sender<Progress>) {
         let key = &landing.key;
         let parts = &self.inner.parts;
+        let refreshes = self.inner.refreshes.load(Ordering::Acquire);
         let brought = tokio::select! {
             brought = self.bring(key, progress) => brought,
             // Nobody hears of it, and the next client begins anew.
@@ -298,7 +317,10 @@ impl Fills {
         let verified = match brought {
             Ok(verified) => verified,
             Err(failure) => {
-                self.remember(key, &failure, streamed);
+                let refreshed = self.inner.refreshes.load(Ordering::Acquire) != refreshes;
+                if !(refreshed && failure.is_absence()) {
+                    self.remember(key, &failure, streamed);
+                }
                 // Off the board before it is told: who asks after an answer must not join its past.
                 drop(landing);
                 progress.send_replace(Progress::Done(Err(failure)));

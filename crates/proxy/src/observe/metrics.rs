@@ -13,7 +13,7 @@ use prometheus_client::registry::{Registry, Unit};
 use source::{SourceErrorKind, SourceName, UpstreamObserver};
 use store::VerifiedBy;
 
-use super::{Outcome, RequestKind};
+use super::{Outcome, RefreshOutcome, RefreshedBy, RequestKind};
 
 /// Upper bounds of the latency buckets, in seconds: from a hit in memory to a slow toolchain zip.
 const BUCKETS: [f64; 12] = [
@@ -43,6 +43,12 @@ struct UpstreamLabels {
     outcome: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RefreshLabels {
+    by: &'static str,
+    outcome: &'static str,
+}
+
 /// All counters of a server.
 pub struct Metrics {
     registry: Mutex<Registry>,
@@ -53,6 +59,7 @@ pub struct Metrics {
     upstream: Family<UpstreamLabels, Counter>,
     upstream_bytes: Counter,
     upstream_seconds: Histogram,
+    refreshes: Family<RefreshLabels, Counter>,
     /// Fills under way.
     pub flights: Gauge,
     /// Requests that joined another's fill.
@@ -149,6 +156,12 @@ impl Metrics {
             "Older answers given because upstream was down",
             stale_answers.clone(),
         );
+        let refreshes = Family::<RefreshLabels, Counter>::default();
+        registry.register(
+            "refreshes",
+            "Refreshes of modules, by who asked and by outcome",
+            refreshes.clone(),
+        );
         let connections = Gauge::default();
         registry.register("connections", "Open connections", connections.clone());
         Arc::new(Self {
@@ -159,6 +172,7 @@ impl Metrics {
             upstream,
             upstream_bytes,
             upstream_seconds,
+            refreshes,
             flights,
             flights_joined,
             refused,
@@ -177,6 +191,15 @@ impl Metrics {
             Ok(()) => text,
             Err(_) => String::new(),
         }
+    }
+
+    /// Counts a refresh.
+    pub fn refresh(&self, by: RefreshedBy, outcome: RefreshOutcome) {
+        let labels = RefreshLabels {
+            by: by.name(),
+            outcome: outcome.name(),
+        };
+        self.refreshes.get_or_create(&labels).inc();
     }
 
     pub(super) fn request(
@@ -259,12 +282,16 @@ fn status_label(status: u16) -> &'static str {
         206 => "206",
         304 => "304",
         400 => "400",
+        401 => "401",
         403 => "403",
         404 => "404",
         405 => "405",
+        408 => "408",
         410 => "410",
         412 => "412",
+        413 => "413",
         416 => "416",
+        429 => "429",
         500 => "500",
         502 => "502",
         503 => "503",

@@ -4,7 +4,9 @@
 mod access_log;
 mod exchange;
 mod metrics;
+mod refreshes;
 
 pub use access_log::{AccessLog, LogFormat};
 pub use exchange::{Exchange, Outcome, RequestKind};
 pub use metrics::Metrics;
+pub use refreshes::{RefreshOutcome, RefreshedBy};

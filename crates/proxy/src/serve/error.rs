@@ -306,7 +306,7 @@ fn store(error: &StoreError) -> Parts {
 
 /// Plain text in the bounds of what the go command prints. A blank line would end it there, and a
 /// control character would hide all of it.
-fn body(lines: &[String]) -> String {
+pub(super) fn body(lines: &[String]) -> String {
     let mut text = String::new();
     let shown = lines
         .iter()

@@ -11,6 +11,7 @@ mod files;
 mod impatient;
 mod operations;
 pub mod read_ahead;
+mod refresh;
 mod respond;
 mod sumdb;
 mod tls;
@@ -25,9 +26,9 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
-use source::Source;
 use source::privacy::Privacy;
 use source::sumdb::{ChecksumSource, SumdbMirror};
+use source::{Refresher, Source};
 use store::first_seen::FirstSeen;
 use store::{Staging, Store};
 use tokio::net::{TcpListener, TcpStream};
@@ -39,7 +40,10 @@ use crate::fill::{FillParts, Fills};
 use crate::gate::Gate;
 use crate::observe::{AccessLog, Metrics};
 use crate::policy::Policy;
+use crate::refresh::Refreshes;
+use crate::refresh::access::RefreshAccess;
 use impatient::Impatient;
+use refresh::RefreshDoor;
 use tls::CurrentCertificate;
 pub use tls::{TlsError, TlsFiles};
 
@@ -86,6 +90,10 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// The access log.
     pub access_log: Arc<AccessLog>,
+    /// Who may have what is remembered of a module forgotten.
+    pub refresh_access: RefreshAccess,
+    /// What the sources remember of repositories; those that know roots before those that know listings.
+    pub refreshers: Vec<Arc<dyn Refresher>>,
 }
 
 /// How a server behaves.
@@ -116,6 +124,7 @@ struct Room {
     sumdb: Option<Arc<SumdbMirror>>,
     metrics: Arc<Metrics>,
     access_log: Arc<AccessLog>,
+    refresh: RefreshDoor,
     options: ServeOptions,
     draining: AtomicBool,
 }
@@ -152,7 +161,14 @@ impl Server {
             negative,
             metrics: parts.metrics.clone(),
         });
+        let refreshes = Refreshes::new(
+            answers.clone(),
+            fills.clone(),
+            parts.refreshers,
+            parts.metrics.clone(),
+        );
         let room = Room {
+            refresh: RefreshDoor::new(refreshes, parts.refresh_access),
             gate: Gate::new(parts.policy, parts.privacy, parts.first_seen),
             fills,
             answers,

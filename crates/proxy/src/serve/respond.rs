@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use hyper::body::Incoming;
 
 use super::body::AnswerBody;
-use super::{Room, answers, error, files, operations, sumdb};
+use super::{Room, answers, error, files, operations, refresh, sumdb};
 use crate::failure::Failure;
 use crate::fill::Fetch;
 use crate::gate::{Admitted, Caller, Way};
@@ -31,7 +31,7 @@ pub(super) async fn respond(
     request: http::Request<Incoming>,
     peer: SocketAddr,
 ) -> Response<AnswerBody> {
-    let (head, _) = request.into_parts();
+    let (head, body) = request.into_parts();
     let mut exchange = Exchange::open(
         room.access_log.clone(),
         room.metrics.clone(),
@@ -39,7 +39,7 @@ pub(super) async fn respond(
         &head,
     );
     let caller = Caller::anonymous(Some(peer));
-    let reply = match route(room, &head, caller, &mut exchange).await {
+    let reply = match route(room, &head, body, caller, &mut exchange).await {
         Ok(reply) => reply,
         Err(failure) => {
             exchange.failed(&failure);
@@ -57,17 +57,25 @@ pub(super) async fn respond(
 async fn route(
     room: &Arc<Room>,
     head: &http::request::Parts,
+    body: Incoming,
     caller: Caller,
     exchange: &mut Exchange,
 ) -> Result<Reply, Failure> {
+    let path = head.uri.path();
+    let operation = path.strip_prefix("/-/");
+    if let Some(operation) = operation
+        && let Some(reply) = refresh::answer(room, head, body, operation).await
+    {
+        exchange.asked(RequestKind::Operations);
+        return Ok(reply);
+    }
     if head.method != Method::GET && head.method != Method::HEAD {
         return Ok(method_not_allowed());
     }
     if has_been_here(&head.headers, &room.options.instance) {
         return Err(Failure::Loop);
     }
-    let path = head.uri.path();
-    if let Some(operation) = path.strip_prefix("/-/") {
+    if let Some(operation) = operation {
         exchange.asked(RequestKind::Operations);
         return Ok(operations::answer(room, operation));
     }

@@ -38,6 +38,8 @@ fn each_value_is_shown_with_where_it_came_from() {
     upstream = "https://go.example/,direct"  # go env GOPROXY
     offline = true                           # flag --offline
     fresh = "5m"                             # flag --fresh
+    # refresh_token_file is not set          # default
+    # webhook_secret_file is not set         # default
     connect_timeout = 10                     # default
     stall_timeout = 30                       # default
     upstream_concurrency = 64                # default
