@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use base64::Engine;
 use bytes::Bytes;
-use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, StatusCode};
 use tokio::time::Instant;
 use url::{Origin, Url};
 
@@ -128,7 +128,7 @@ impl HttpClient {
         let mut url = without_credentials(url);
         let came_from_https = |url: &Url| url.scheme() == "https";
         for _ in 0..=REDIRECTS {
-            let reply = self.get_once(&url, headers).await?;
+            let reply = self.ask_once(Method::GET, &url, headers).await?;
             if !matches!(reply.status.as_u16(), 301 | 302 | 303 | 307 | 308) {
                 return Ok(reply);
             }
@@ -149,13 +149,20 @@ impl HttpClient {
         Err(bad_answer("it redirects more than 10 times"))
     }
 
-    async fn get_once(&self, url: &Url, headers: &HeaderMap) -> Result<Reply, RequestFailure> {
+    /// One request without a body, redirects not followed: an `Authorization` among the headers goes to this
+    /// URL and nowhere else. The URL must hold no credentials.
+    pub(crate) async fn ask_once(
+        &self,
+        method: Method,
+        url: &Url,
+        headers: &HeaderMap,
+    ) -> Result<Reply, RequestFailure> {
         self.guard
             .check_literal(url)
             .map_err(|refusal| forbidden(&refusal))?;
         let mut request = self
             .client
-            .get(url.clone())
+            .request(method, url.clone())
             .headers(headers.clone())
             .header(header::VIA, self.via.clone());
         if let Some(authorization) = self.authorization(url) {
@@ -418,7 +425,7 @@ pub(crate) fn host_and_port(url: &Url) -> String {
     }
 }
 
-fn without_credentials(mut url: Url) -> Url {
+pub(crate) fn without_credentials(mut url: Url) -> Url {
     // These fail only for URLs without a host, which hold no credentials.
     let _ = url.set_username("");
     let _ = url.set_password(None);
@@ -436,7 +443,8 @@ fn own_authorization(base: &Url) -> Option<HeaderValue> {
     )
 }
 
-fn basic(login: &[u8], password: &[u8]) -> Option<HeaderValue> {
+/// Basic authentication; `None` for bytes that cannot stand in a header.
+pub(crate) fn basic(login: &[u8], password: &[u8]) -> Option<HeaderValue> {
     let pair = [login, b":", password].concat();
     let encoded = base64::engine::general_purpose::STANDARD.encode(pair);
     let mut value = HeaderValue::from_str(&format!("Basic {encoded}")).ok()?;

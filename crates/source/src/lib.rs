@@ -13,6 +13,7 @@ mod breaker;
 mod build;
 mod chain;
 mod credential;
+mod credentials;
 mod database_http;
 mod error;
 mod file;
@@ -41,6 +42,11 @@ pub use breaker::{Admission, Breaker};
 pub use build::{BuildError, Sources, build, is_this_server};
 pub use chain::{Chain, ChainEnd, ChainEntry, falls_through};
 pub use credential::{Credential, Credentials, Means, NoCredentials, Secret};
+pub use credentials::{
+    BookSource, CREDENTIAL_VARIABLE, CredentialBook, CredentialCommand, CredentialPlace,
+    CredentialRule, CredentialRules, GithubApp, Grant, NearMiss, RepositoryProbe, RuleMatch,
+    SecretSource,
+};
 pub use database_http::DatabaseHttp;
 pub use error::{SourceError, SourceErrorKind, SourceFailure};
 pub use file::FileSource;

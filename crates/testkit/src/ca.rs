@@ -85,11 +85,7 @@ impl TestCa {
     }
 
     /// What a server needs to show a fresh certificate of this authority, for these names too.
-    pub(crate) fn server_config(
-        &self,
-        protocols: &[&str],
-        names: &[&str],
-    ) -> Arc<rustls::ServerConfig> {
+    pub fn server_config(&self, protocols: &[&str], names: &[&str]) -> Arc<rustls::ServerConfig> {
         let leaf = self.leaf_for(names);
         let key = KeyPair::from_pem(&leaf.key_pem).unwrap().serialize_der();
         let mut config = rustls::ServerConfig::builder_with_provider(provider())

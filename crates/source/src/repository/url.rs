@@ -32,6 +32,17 @@ impl GitProtocol {
         }
     }
 
+    /// The port that is dialled where an address names none; `None` for `file`.
+    pub fn port(self) -> Option<u16> {
+        match self {
+            Self::Https => Some(443),
+            Self::Ssh => Some(22),
+            Self::Http => Some(80),
+            Self::Git => Some(9418),
+            Self::File => None,
+        }
+    }
+
     /// The protocol of a URL's scheme.
     pub fn of_scheme(scheme: &str) -> Option<Self> {
         match scheme {
@@ -59,6 +70,7 @@ pub struct RepositoryUrl {
     text: Arc<str>,
     protocol: GitProtocol,
     host: Arc<str>,
+    port: Option<u16>,
     /// Decoded no further than written; begins with a slash.
     path: Arc<str>,
 }
@@ -118,6 +130,7 @@ impl RepositoryUrl {
             text: text.into(),
             protocol,
             host: host.to_ascii_lowercase().into(),
+            port: url.port().or_else(|| protocol.port()),
             path: url.path().into(),
         })
     }
@@ -135,6 +148,11 @@ impl RepositoryUrl {
     /// The host in lower case, without a port; empty for `file`.
     pub fn host(&self) -> &str {
         &self.host
+    }
+
+    /// The port that is dialled, the protocol's own where none is written; `None` for `file`.
+    pub fn port(&self) -> Option<u16> {
+        self.port
     }
 
     /// The path, beginning with a slash.
