@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
+use gomod::PathPatterns;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
@@ -16,6 +17,8 @@ use url::{Host, Url};
 #[derive(Clone, Debug, Default)]
 pub struct AddressGuard {
     allowed_hosts: BTreeSet<String>,
+    /// Patterns of whole hosts.
+    allowed_patterns: PathPatterns,
 }
 
 /// A host that may not be dialled because of where it leads.
@@ -33,7 +36,26 @@ impl AddressGuard {
     pub fn new<'a>(allowed_hosts: impl IntoIterator<Item = &'a str>) -> Self {
         Self {
             allowed_hosts: allowed_hosts.into_iter().map(normal_form).collect(),
+            allowed_patterns: PathPatterns::default(),
         }
+    }
+
+    /// This guard, for names that the operator's patterns (GOPRIVATE, GOINSECURE) match: the hosts that those
+    /// name may be anywhere. A pattern names hosts by its first element, and only if the last label of that
+    /// stands there in letters: `*.corp.example/team` names the hosts under `corp.example`, while `*` and
+    /// `10.*` match whatever a request brings and name nobody.
+    pub fn and_hosts_of(&self, patterns: &PathPatterns) -> Self {
+        let hosts: Vec<&str> = patterns
+            .as_str()
+            .split(',')
+            .map(|pattern| pattern.split('/').next().unwrap_or_default())
+            .filter(|host| names_hosts(host))
+            .collect();
+        let mut guard = self.clone();
+        guard.allowed_patterns = guard
+            .allowed_patterns
+            .union(&PathPatterns::parse(&hosts.join(",")));
+        guard
     }
 
     /// This guard, for a client of one more host that the operator named.
@@ -45,7 +67,8 @@ impl AddressGuard {
 
     /// True for a host that the operator named.
     pub fn allows_host(&self, host: &str) -> bool {
-        self.allowed_hosts.contains(&normal_form(host))
+        let host = normal_form(host);
+        self.allowed_hosts.contains(&host) || self.allowed_patterns.matches(&host)
     }
 
     /// Judges the address that a host leads to.
@@ -151,6 +174,16 @@ impl Resolve for GuardedResolver {
     }
 }
 
+/// True for a pattern of hosts that ends in a label of letters, and for an address that is written out.
+fn names_hosts(pattern: &str) -> bool {
+    if pattern.parse::<Ipv4Addr>().is_ok() {
+        return true;
+    }
+    let last = pattern.rsplit('.').next().unwrap_or_default();
+    last.starts_with(|c: char| c.is_ascii_alphabetic())
+        && last.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+}
+
 /// A host as it is compared: lower case, without the root's dot and an address's brackets.
 fn normal_form(host: &str) -> String {
     let host = host.strip_suffix('.').unwrap_or(host);
@@ -239,6 +272,27 @@ mod tests {
         // Other spellings of the same address are read as what they are.
         assert!(literal("http://0x7f.1/").is_err());
         assert!(literal("http://2130706433/").is_err());
+    }
+
+    #[test]
+    fn the_hosts_that_private_patterns_name_may_be_anywhere() {
+        let check = |patterns: &str, host: &str, allowed: bool| {
+            let guard = AddressGuard::default().and_hosts_of(&PathPatterns::parse(patterns));
+            assert_eq!(guard.allows_host(host), allowed, "{patterns} {host}");
+        };
+        check("git.corp.example/team/*", "git.corp.example", true);
+        check("git.corp.example/team/*", "Git.Corp.Example.", true);
+        check("*.corp.example,b.example", "git.corp.example", true);
+        check("*.corp.example", "corp.example", false);
+        check("*.corp.example", "git.corp.example.evil.example", false);
+        check("*.internal", "git.internal", true);
+        check("10.1.2.3/x", "10.1.2.3", true);
+        check("*", "169.254.169.254", false);
+        check("*.*", "git.example", false);
+        check("169.254.*", "169.254.169.254", false);
+        check("*.25[0-9]", "169.254.169.254", false);
+        check("*.254", "169.254.169.254", false);
+        check("", "git.example", false);
     }
 
     #[tokio::test]

@@ -30,6 +30,11 @@ pub enum SourceErrorKind {
     Off,
     /// A private name, and no private source is configured.
     PrivateUnserved,
+    /// The code is kept in a way that this server does not fetch from (Mercurial, Subversion, …); the text
+    /// names it and says what to do.
+    Unsupported,
+    /// A setting forbids it: GOVCS, or the list of protocols; the text names it.
+    Disallowed,
     /// The address is one that a request may not make us dial.
     ForbiddenAddress,
     /// The list leads back to this very server.

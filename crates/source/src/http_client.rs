@@ -1,5 +1,6 @@
 //! One GET over HTTP, with our rules: which proxy, which address, whose password, how long. Used by
-//! [`crate::Upstream`] and by the checksum database's client; knows nothing of modules and retries nothing.
+//! [`crate::Upstream`], by the checksum database's client and by [`crate::Discovery`]; knows nothing of
+//! modules and retries nothing.
 
 use std::error::Error as StdError;
 use std::io;
@@ -14,11 +15,12 @@ use tokio::time::Instant;
 use url::{Origin, Url};
 
 use crate::address::{AddressGuard, ForbiddenAddress, GuardedResolver};
+use crate::credential::{Credentials, Means, NoCredentials};
 use crate::http_proxy::HttpProxies;
 use crate::netrc::Netrc;
 use crate::options::UpstreamOptions;
-use crate::tls::{self, CaFileError};
-use crate::{SourceError, SourceErrorKind, via_value};
+use crate::tls::{self, CaFileError, TlsRoots};
+use crate::{RepositoryUrl, SourceError, SourceErrorKind, via_value};
 
 /// Redirects that are followed for one request.
 const REDIRECTS: usize = 10;
@@ -26,18 +28,28 @@ const REDIRECTS: usize = 10;
 /// What one answer over HTTP/2 may have under way: 20 MB/s at a round trip of 50 ms.
 const HTTP2_STREAM_WINDOW_BYTES: u32 = 1 << 20;
 
-/// A client for one base URL.
+/// A client for one base URL, or for any.
 pub(crate) struct HttpClient {
     client: reqwest::Client,
     guard: Arc<AddressGuard>,
+    security: Security,
     http_proxies: HttpProxies,
+    credentials: Arc<dyn Credentials>,
     netrc: Arc<Netrc>,
-    /// The one origin that gets the base URL's password.
-    origin: Origin,
-    own_authorization: Option<HeaderValue>,
+    /// The base URL's password, and the one origin that gets it.
+    own_authorization: Option<(Origin, HeaderValue)>,
     via: HeaderValue,
     pace: Pace,
     first_byte_timeout: Duration,
+}
+
+/// Whether a connection must be safe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Security {
+    /// Certificates are verified, and https never leads to http.
+    Verified,
+    /// What GOINSECURE allows: neither.
+    Insecure,
 }
 
 /// Why a client cannot be made.
@@ -56,6 +68,10 @@ pub enum ClientError {
 
 /// The head of an answer and the body behind it.
 pub(crate) struct Reply {
+    /// Who gave it, after all redirects.
+    pub(crate) url: Url,
+    /// The rule whose password went with the request, where one did.
+    pub(crate) credential_rule: Option<Arc<str>>,
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Body,
@@ -73,11 +89,39 @@ impl HttpClient {
         guard: Arc<AddressGuard>,
         options: &UpstreamOptions,
     ) -> Result<Self, ClientError> {
+        Self::set_up(guard, options, Security::Verified).map(|client| Self {
+            own_authorization: own_authorization(base).map(|value| (base.origin(), value)),
+            ..client
+        })
+    }
+
+    /// A client for whatever hosts it is given, with the passwords of `credentials` before those of `.netrc`.
+    pub(crate) fn of_any_host(
+        guard: Arc<AddressGuard>,
+        options: &UpstreamOptions,
+        security: Security,
+        credentials: Arc<dyn Credentials>,
+    ) -> Result<Self, ClientError> {
+        Self::set_up(guard, options, security).map(|client| Self {
+            credentials,
+            ..client
+        })
+    }
+
+    fn set_up(
+        guard: Arc<AddressGuard>,
+        options: &UpstreamOptions,
+        security: Security,
+    ) -> Result<Self, ClientError> {
         // For zips and for small answers.
         let most_at_once = options.concurrent_requests.saturating_mul(2);
         let roots = options.tls_roots.with_files(&options.extra_ca_files)?;
         let setup = |error: &dyn std::fmt::Display| ClientError::Setup(error.to_string());
-        let tls_config = roots.client_config().map_err(|error| setup(&error))?;
+        let tls_config = match security {
+            Security::Verified => roots.client_config(),
+            Security::Insecure => TlsRoots::unverified_client_config(),
+        }
+        .map_err(|error| setup(&error))?;
         let mut builder = reqwest::Client::builder()
             .tls_backend_preconfigured(tls_config)
             .dns_resolver(GuardedResolver::new(guard.clone()))
@@ -106,10 +150,11 @@ impl HttpClient {
         Ok(Self {
             client: builder.build().map_err(|error| setup(&error))?,
             guard,
+            security,
             http_proxies: options.http_proxies.clone(),
+            credentials: Arc::new(NoCredentials),
             netrc: options.netrc.clone(),
-            origin: base.origin(),
-            own_authorization: own_authorization(base),
+            own_authorization: None,
             via: HeaderValue::from_str(&via_value(&options.instance))
                 .map_err(|_| ClientError::Instance)?,
             pace: Pace::new(
@@ -123,7 +168,7 @@ impl HttpClient {
         })
     }
 
-    /// GETs a URL, following at most 10 redirects, none of them from https to http.
+    /// GETs a URL, following at most 10 redirects, none of them from https to http unless that is allowed.
     pub(crate) async fn get(&self, url: Url, headers: &HeaderMap) -> Result<Reply, RequestFailure> {
         let mut url = without_credentials(url);
         let came_from_https = |url: &Url| url.scheme() == "https";
@@ -139,7 +184,8 @@ impl HttpClient {
                 .and_then(|location| url.join(location).ok())
                 .filter(|next| matches!(next.scheme(), "http" | "https") && next.has_host())
                 .ok_or_else(|| bad_answer("it redirects to nowhere"))?;
-            if came_from_https(&url) && !came_from_https(&next) {
+            let turns_unsafe = came_from_https(&url) && !came_from_https(&next);
+            if turns_unsafe && self.security == Security::Verified {
                 return Err(bad_answer(
                     "it redirects from https to http, which is not followed",
                 ));
@@ -165,8 +211,10 @@ impl HttpClient {
             .request(method, url.clone())
             .headers(headers.clone())
             .header(header::VIA, self.via.clone());
-        if let Some(authorization) = self.authorization(url) {
+        let mut credential_rule = None;
+        if let Some((rule, authorization)) = self.authorization(url).await? {
             request = request.header(header::AUTHORIZATION, authorization);
+            credential_rule = Some(rule);
         }
         let asked = Instant::now();
         let response = tokio::time::timeout(self.first_byte_timeout, request.send())
@@ -180,6 +228,8 @@ impl HttpClient {
             })?
             .map_err(|error| self.explain(&error, url, asked.elapsed()))?;
         Ok(Reply {
+            url: url.clone(),
+            credential_rule,
             status: response.status(),
             headers: response.headers().clone(),
             body: Body {
@@ -189,13 +239,61 @@ impl HttpClient {
         })
     }
 
-    /// The password for a URL: our own for the base's origin, else that of `.netrc` for the host.
-    fn authorization(&self, url: &Url) -> Option<HeaderValue> {
-        if self.own_authorization.is_some() && self.origin == url.origin() {
-            return self.own_authorization.clone();
+    /// The password for a URL, and the rule that it comes from: our own for the base's origin, else that of a
+    /// credential rule for the address, else that of `.netrc` for the host.
+    async fn authorization(
+        &self,
+        url: &Url,
+    ) -> Result<Option<(Arc<str>, HeaderValue)>, RequestFailure> {
+        if let Some((origin, value)) = &self.own_authorization
+            && *origin == url.origin()
+        {
+            return Ok(Some(("the upstream's URL".into(), value.clone())));
         }
-        let (login, password) = self.netrc.credentials(url)?;
-        basic(login.as_bytes(), password.as_bytes())
+        if let Some(found) = self.ruled_authorization(url).await? {
+            return Ok(Some(found));
+        }
+        let of_netrc = || {
+            let (login, password) = self.netrc.credentials(url)?;
+            let value = basic(login.as_bytes(), password.as_bytes())?;
+            let host = url.host_str().unwrap_or_default();
+            Some((format!(".netrc (machine {host})").into(), value))
+        };
+        Ok(of_netrc())
+    }
+
+    /// The password of a credential rule, over https only.
+    async fn ruled_authorization(
+        &self,
+        url: &Url,
+    ) -> Result<Option<(Arc<str>, HeaderValue)>, RequestFailure> {
+        let mut address = url.clone();
+        address.set_query(None);
+        address.set_fragment(None);
+        let Ok(address) = RepositoryUrl::parse(address.as_str()) else {
+            return Ok(None);
+        };
+        if url.scheme() != "https" {
+            return Ok(None);
+        }
+        let credential = self
+            .credentials
+            .for_repository(&address)
+            .await
+            .map_err(|error| RequestFailure {
+                error,
+                may_heal: false,
+            })?;
+        let Some(credential) = credential else {
+            return Ok(None);
+        };
+        let value = match &credential.means {
+            Means::Password { username, password } => {
+                basic(username.as_bytes(), password.expose().as_bytes())
+            }
+            Means::SshKey { .. } => None,
+        };
+        Ok(value.map(|value| (credential.rule, value)))
     }
 
     fn explain(&self, error: &reqwest::Error, url: &Url, elapsed: Duration) -> RequestFailure {

@@ -15,8 +15,10 @@ mod chain;
 mod credential;
 mod credentials;
 mod database_http;
+mod discovery;
 mod error;
 mod file;
+mod flights;
 mod git;
 mod http_client;
 mod http_proxy;
@@ -48,6 +50,7 @@ pub use credentials::{
     SecretSource,
 };
 pub use database_http::DatabaseHttp;
+pub use discovery::{Discovery, DiscoveryOptions, GoVcs, VersionControl};
 pub use error::{SourceError, SourceErrorKind, SourceFailure};
 pub use file::FileSource;
 pub use git::{HostProbe, HostVerdict, NoHostProbe};

@@ -7,7 +7,6 @@
 //! ([`privacy`](crate::privacy)); what is done about a wrong hash, behind.
 
 mod database;
-mod flights;
 mod mirror;
 mod state;
 mod transport;

@@ -467,6 +467,8 @@ fn is_outage(kind: SourceErrorKind) -> bool {
         | SourceErrorKind::Sink
         | SourceErrorKind::Off
         | SourceErrorKind::PrivateUnserved
+        | SourceErrorKind::Unsupported
+        | SourceErrorKind::Disallowed
         | SourceErrorKind::ForbiddenAddress
         | SourceErrorKind::Loop
         | SourceErrorKind::Internal => false,

@@ -269,6 +269,8 @@ fn outcome_label(kind: SourceErrorKind) -> &'static str {
         SourceErrorKind::Sink
         | SourceErrorKind::Off
         | SourceErrorKind::PrivateUnserved
+        | SourceErrorKind::Unsupported
+        | SourceErrorKind::Disallowed
         | SourceErrorKind::ForbiddenAddress
         | SourceErrorKind::Loop
         | SourceErrorKind::Internal => "failed",

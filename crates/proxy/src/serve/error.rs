@@ -207,7 +207,9 @@ fn source(error: &SourceError) -> Parts {
         SourceErrorKind::Sink => (StatusCode::BAD_GATEWAY, Outcome::Failed, None),
         SourceErrorKind::Off
         | SourceErrorKind::PrivateUnserved
+        | SourceErrorKind::Unsupported
         | SourceErrorKind::ForbiddenAddress => (StatusCode::BAD_GATEWAY, Outcome::Failed, None),
+        SourceErrorKind::Disallowed => (StatusCode::FORBIDDEN, Outcome::Failed, None),
         SourceErrorKind::Loop => (
             StatusCode::LOOP_DETECTED,
             Outcome::Failed,
@@ -356,6 +358,8 @@ mod tests {
         check(SourceErrorKind::Rejected, 502);
         check(SourceErrorKind::Off, 502);
         check(SourceErrorKind::PrivateUnserved, 502);
+        check(SourceErrorKind::Unsupported, 502);
+        check(SourceErrorKind::Disallowed, 403);
         check(SourceErrorKind::ForbiddenAddress, 502);
         check(SourceErrorKind::Loop, 508);
         check(SourceErrorKind::Internal, 500);

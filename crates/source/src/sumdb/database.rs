@@ -4,10 +4,10 @@
 //! one that is known. A newer head is written down before anything is believed because of it, so that
 //! a database cannot show another history after a restart.
 
-use super::flights::Flights;
 use super::{
     ChecksumError, ChecksumSource, Checksums, SumdbState, SumdbTransport, Swapped, TransportError,
 };
+use crate::flights::Flights;
 use async_trait::async_trait;
 use bytes::Bytes;
 use gomod::ModuleVersion;

@@ -7,8 +7,8 @@
 //! turns of their own, so that they never take up all of those that our own verification needs.
 
 use super::database::{Client, Database, take_turn};
-use super::flights::Flights;
 use super::{ChecksumError, TransportError};
+use crate::flights::Flights;
 use bytes::Bytes;
 use gomod::sumdb::{CLIENT_TILE_HEIGHT, HashPosition, Tile};
 use gomod::{ModuleVersion, SumdbRequest};

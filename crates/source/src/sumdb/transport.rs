@@ -1,5 +1,5 @@
 //! How the database is reached (rule 65).
-use super::flights::Flights;
+use crate::flights::Flights;
 use async_trait::async_trait;
 use bytes::Bytes;
 use gomod::{FallBack, ProxyEntry, SafeUrl};

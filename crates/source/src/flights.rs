@@ -1,4 +1,4 @@
-//! One piece of work for all who ask for the same at the same time.
+//! One piece of work for all who ask for the same at the same time: of the checksum database, of discovery.
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -6,12 +6,12 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 /// Work under way, by key. The work runs in a task of its own and outlives whoever asked first.
-pub(super) struct Flights<K, V> {
+pub(crate) struct Flights<K, V> {
     under_way: Arc<Mutex<HashMap<K, watch::Receiver<Option<V>>>>>,
 }
 
 /// A place on a flight.
-pub(super) struct Seat<V>(watch::Receiver<Option<V>>);
+pub(crate) struct Seat<V>(watch::Receiver<Option<V>>);
 
 impl<K, V> Default for Flights<K, V> {
     fn default() -> Self {
@@ -23,7 +23,7 @@ impl<K, V> Default for Flights<K, V> {
 
 impl<K: Eq + Hash + Clone + Send + 'static, V: Clone + Send + Sync + 'static> Flights<K, V> {
     /// Joins the flight of `key`, or starts it.
-    pub(super) fn join<W>(&self, key: K, start: impl FnOnce() -> W) -> Seat<V>
+    pub(crate) fn join<W>(&self, key: K, start: impl FnOnce() -> W) -> Seat<V>
     where
         W: Future<Output = V> + Send + 'static,
     {
@@ -50,7 +50,7 @@ impl<K: Eq + Hash + Clone + Send + 'static, V: Clone + Send + Sync + 'static> Fl
 
 impl<V: Clone> Seat<V> {
     /// What came of it; `None` if the work died.
-    pub(super) async fn landed(mut self) -> Option<V> {
+    pub(crate) async fn landed(mut self) -> Option<V> {
         let value = self.0.wait_for(Option::is_some).await.ok()?;
         value.clone()
     }
