@@ -1,4 +1,5 @@
 use crate::{SinkError, SourceName};
+use gomod::ModulePath;
 use std::time::Duration;
 
 /// Which of the closed set of outcomes a failure is. The answer's status follows from it.
@@ -48,11 +49,25 @@ pub enum SourceErrorKind {
 #[error("{0}")]
 pub struct SourceError(pub Box<SourceFailure>);
 
+/// What a failed question was put to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// An upstream of the list, or a folder.
+    ModuleProxy,
+    /// A repository, or the way to it.
+    Repository {
+        /// The module that was looked for there.
+        module_path: ModulePath,
+    },
+}
+
 /// The evidence of a [`SourceError`].
 #[derive(Clone, Debug)]
 pub struct SourceFailure {
     /// Which outcome.
     pub kind: SourceErrorKind,
+    /// What was being asked: whose credentials, and whose fault, it is about.
+    pub asked: Asked,
     /// Who failed.
     pub source: Option<SourceName>,
     /// What was asked: the URL without credentials.
@@ -80,6 +95,7 @@ impl SourceError {
     pub fn new(kind: SourceErrorKind, text: impl Into<String>) -> Self {
         Self(Box::new(SourceFailure {
             kind,
+            asked: Asked::ModuleProxy,
             source: None,
             url: None,
             status: None,
@@ -91,6 +107,12 @@ impl SourceError {
             notes: Vec::new(),
             sink: None,
         }))
+    }
+    /// The same failure, as one on the way to the repository of a module.
+    pub fn on_the_way_to_repository_of(mut self, module_path: &ModulePath) -> Self {
+        let module_path = module_path.clone();
+        self.0.asked = Asked::Repository { module_path };
+        self
     }
     /// Which outcome.
     pub fn kind(&self) -> SourceErrorKind {

@@ -51,7 +51,7 @@ pub use credentials::{
 };
 pub use database_http::DatabaseHttp;
 pub use discovery::{Discovery, DiscoveryOptions, GoVcs, VersionControl};
-pub use error::{SourceError, SourceErrorKind, SourceFailure};
+pub use error::{Asked, SourceError, SourceErrorKind, SourceFailure};
 pub use file::FileSource;
 pub use git::{HostProbe, HostVerdict, NoHostProbe};
 pub use http_client::ClientError;

@@ -41,6 +41,15 @@ pub enum VerifyError {
         /// Who says so: `sum.golang.org`, `the first download`.
         by: String,
     },
+    /// Another hash than that of the first download, which nobody but its source vouched for: the tag was
+    /// moved, or somebody lies now or lied then.
+    #[error("checksum mismatch: downloaded {got}, but {expected} came first")]
+    DiffersFromFirst {
+        /// The hash of what came.
+        got: H1,
+        /// The hash of what came first.
+        expected: H1,
+    },
     /// The database was reached and does not know this version.
     #[error("{database} does not know {module}")]
     UnknownToDatabase {

@@ -291,9 +291,20 @@ fn exempt_modules_are_trusted_at_first_sight_and_held_to_it_even_when_deleted() 
     );
     let larder = builder.start();
     let text = expect_error(larder.get(&zip), 502);
-    expect_parts(&text, &["SECURITY", &exempt.zip_hash(), "first download"]);
+    expect_parts(
+        &text,
+        &[
+            "SECURITY",
+            &exempt.zip_hash(),
+            "came first",
+            "tag may have been moved",
+        ],
+    );
     let text = expect_error(larder.get(&go_mod), 502);
     expect_parts(&text, &["SECURITY", &exempt.go_mod_hash()]);
+    let metrics = larder.get("/-/metrics").text();
+    expect_parts(&metrics, &["larder_moved_tags_total 2"]);
+    expect_parts(&larder.stderr(), &["ERROR", "a file was refused"]);
     // Other bytes with the same sum are the same module.
     upstream.replace_zip(&exempt, &ZipVariant::OtherBytes);
     larder

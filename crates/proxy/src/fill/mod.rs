@@ -25,7 +25,7 @@ use source::privacy::Privacy;
 use source::sumdb::ChecksumSource;
 use source::{Source, Touched};
 use store::first_seen::FirstSeen;
-use store::{Committed, FileKey, Opened, Staging, Store, Verified};
+use store::{Committed, FileKey, Opened, Staging, Store, Verified, VerifyError};
 use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::answer::Answers;
@@ -382,6 +382,9 @@ impl Fills {
             )),
             (Err(error), _, Some(refusal)) if refused_by_sink(&error) => {
                 parts.metrics.refused.inc();
+                if is_of_moved_tag(&refusal) {
+                    parts.metrics.moved_tags.inc();
+                }
                 tracing::error!(module = %key.module, kind = key.kind.extension(), %refusal, "a file was refused");
                 Err(refusal)
             }
@@ -395,6 +398,7 @@ impl Fills {
             Ok(Committed::Stored | Committed::Same) => {}
             Ok(Committed::Differs(record)) => {
                 parts.metrics.refused.inc();
+                parts.metrics.moved_tags.inc();
                 tracing::error!(
                     module = %key.module,
                     kind = key.kind.extension(),
@@ -526,6 +530,10 @@ async fn abandoned(progress: &watch::Sender<Progress>) {
             return;
         }
     }
+}
+
+fn is_of_moved_tag(refusal: &Failure) -> bool {
+    matches!(refusal, Failure::Unverified { error, .. } if matches!(**error, VerifyError::DiffersFromFirst { .. }))
 }
 
 fn refused_by_sink(error: &source::SourceError) -> bool {

@@ -172,7 +172,8 @@ impl Sink for FillSink<'_> {
                 let another_source_may_help = match &error {
                     VerifyError::Invalid(_)
                     | VerifyError::TooLarge(_)
-                    | VerifyError::Mismatch { .. } => !self.has_released(),
+                    | VerifyError::Mismatch { .. }
+                    | VerifyError::DiffersFromFirst { .. } => !self.has_released(),
                     VerifyError::UnknownToDatabase { .. }
                     | VerifyError::DatabaseUnavailable(_)
                     | VerifyError::DatabaseMisbehaves(_)

@@ -94,8 +94,15 @@ impl ModuleVerifier {
         if let Some(expected) = remembered
             && expected != got
         {
-            let by = "the first download (recorded by this server)".into();
-            return Err(VerifyError::Mismatch { got, expected, by });
+            let by_database = record
+                .and_then(|record| vouched_by(&record, key.kind))
+                .is_some_and(|by| matches!(by, VerifiedBy::ChecksumDatabase(_)));
+            return Err(if by_database {
+                let by = "the first download, which the checksum database vouched for".into();
+                VerifyError::Mismatch { got, expected, by }
+            } else {
+                VerifyError::DiffersFromFirst { got, expected }
+            });
         }
         let Voucher::Database(database, started) = &self.voucher else {
             return Ok(VerifiedBy::FirstSight);

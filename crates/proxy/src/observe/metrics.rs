@@ -66,6 +66,8 @@ pub struct Metrics {
     pub flights_joined: Counter,
     /// Files that a verifier refused.
     pub refused: Counter,
+    /// Versions whose content was seen to differ from what came first: a tag was moved, most likely.
+    pub moved_tags: Counter,
     /// Verified files that could not be stored.
     pub commit_failures: Counter,
     /// Older answers given because upstream was down.
@@ -144,6 +146,12 @@ impl Metrics {
             "Files that a verifier refused",
             refused.clone(),
         );
+        let moved_tags = Counter::default();
+        registry.register(
+            "moved_tags",
+            "Times that a version's content or commit differed from what came first",
+            moved_tags.clone(),
+        );
         let commit_failures = Counter::default();
         registry.register(
             "commit_failures",
@@ -176,6 +184,7 @@ impl Metrics {
             flights,
             flights_joined,
             refused,
+            moved_tags,
             commit_failures,
             stale_answers,
             connections,

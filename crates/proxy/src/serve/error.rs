@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use source::sumdb::ChecksumError;
-use source::{SourceError, SourceErrorKind};
+use source::{Asked, SourceError, SourceErrorKind};
 use store::{StoreError, VerifyError};
 
 use crate::failure::Failure;
@@ -161,48 +161,44 @@ type Parts = (StatusCode, Outcome, Option<Duration>, Vec<String>);
 )]
 fn source(error: &SourceError) -> Parts {
     let failure = &error.0;
-    // What upstream wrote of an absence is what the go command would show without us; our own
-    // sentence would say less.
-    let mut lines = match &failure.upstream_text {
-        Some(_) if error.is_absence() => Vec::new(),
-        _ => vec![match &failure.url {
-            Some(url) => format!("{url}: {}", failure.text),
-            None => failure.text.clone(),
-        }],
-    };
-    if let Some(upstream_text) = &failure.upstream_text {
-        lines.extend(upstream_text.lines().map(str::to_owned));
-    }
-    lines.extend(failure.notes.iter().cloned());
     let (status, outcome, cure) = match failure.kind {
         SourceErrorKind::NotExist => (StatusCode::NOT_FOUND, Outcome::Absent, None),
         SourceErrorKind::Gone => (StatusCode::GONE, Outcome::Absent, None),
         SourceErrorKind::Refused => (
             StatusCode::FORBIDDEN,
             Outcome::Failed,
-            Some(
-                "upstream refuses this server: check the credentials in its upstream URL or .netrc",
-            ),
+            Some(match &failure.asked {
+                Asked::ModuleProxy => "upstream refuses this server: check the credentials in its upstream URL or .netrc".into(),
+                Asked::Repository { module_path } => format!(
+                    "the code host did not accept this server; whoever runs it: `larder auth test {module_path}`"
+                ),
+            }),
         ),
         SourceErrorKind::Busy => (
             StatusCode::SERVICE_UNAVAILABLE,
             Outcome::Failed,
-            Some("upstream is busy; try again soon"),
+            Some(format!("{} is busy; try again soon", whom(&failure.asked))),
         ),
         SourceErrorKind::Unreachable | SourceErrorKind::Tls => (
             StatusCode::BAD_GATEWAY,
             Outcome::Failed,
-            Some("upstream's or the network's fault; what is stored here is still served"),
+            Some(format!(
+                "{}'s or the network's fault; what is stored here is still served",
+                whom(&failure.asked)
+            )),
         ),
         SourceErrorKind::TimedOut => (
             StatusCode::GATEWAY_TIMEOUT,
             Outcome::Failed,
-            Some("upstream is too slow; try again"),
+            Some(format!("{} is too slow; try again", whom(&failure.asked))),
         ),
         SourceErrorKind::BadAnswer | SourceErrorKind::TooLarge | SourceErrorKind::Rejected => (
             StatusCode::BAD_GATEWAY,
             Outcome::Failed,
-            Some("upstream's fault: its answer was not used"),
+            Some(format!(
+                "{}'s fault: its answer was not used",
+                whom(&failure.asked)
+            )),
         ),
         SourceErrorKind::Sink => (StatusCode::BAD_GATEWAY, Outcome::Failed, None),
         SourceErrorKind::Off
@@ -213,12 +209,62 @@ fn source(error: &SourceError) -> Parts {
         SourceErrorKind::Loop => (
             StatusCode::LOOP_DETECTED,
             Outcome::Failed,
-            Some("the upstream list leads back to this very server: remove that entry"),
+            Some("the upstream list leads back to this very server: remove that entry".into()),
         ),
         SourceErrorKind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, Outcome::Failed, None),
     };
-    lines.extend(cure.map(str::to_owned));
+    // What upstream wrote of an absence is what the go command would show without us; our own
+    // sentence would say less.
+    let ours = match (&failure.upstream_text, &failure.url) {
+        (Some(_), _) if error.is_absence() => None,
+        (_, Some(url)) => Some(format!("{url}: {}", failure.text)),
+        (_, None) => Some(failure.text.clone()),
+    };
+    let theirs = failure.upstream_text.as_deref().unwrap_or_default();
+    let notes = failure.notes.iter().take(ADVICE_LINES - 1);
+    let advice: Vec<&str> = notes.chain(&cure).map(String::as_str).collect();
+    let lines = evidence_and_advice(ours.as_deref(), theirs, &advice);
     (status, outcome, failure.retry_after, lines)
+}
+
+/// Whose fault a failure is, in a word that a developer knows.
+fn whom(asked: &Asked) -> &'static str {
+    match asked {
+        Asked::ModuleProxy => "upstream",
+        Asked::Repository { .. } => "the code host",
+    }
+}
+
+/// What of a body our own first sentence may take where others have something to say, too.
+const OURS_BYTES: usize = 280;
+/// How many lines of advice there are at most.
+const ADVICE_LINES: usize = 4;
+
+/// The lines of a body: what happened, as much of what others wrote of it as there is room for, what to do.
+/// A talkative host, or git, must not push out the advice, which stands last.
+fn evidence_and_advice(ours: Option<&str>, theirs: &str, advice: &[&str]) -> Vec<String> {
+    let alone = theirs.is_empty() && advice.is_empty();
+    let ours_bytes = if alone { BODY_BYTES - 1 } else { OURS_BYTES };
+    let mut lines: Vec<String> = ours.iter().map(|text| plain(text, ours_bytes)).collect();
+    let weight = |lines: &[String]| lines.iter().map(|line| line.len() + 1).sum::<usize>();
+    let each = BODY_BYTES.saturating_sub(weight(&lines)) / advice.len().max(1);
+    let advice: Vec<String> = advice
+        .iter()
+        .map(|text| plain(text, each.saturating_sub(1)))
+        .collect();
+    let mut room = BODY_BYTES.saturating_sub(weight(&lines) + weight(&advice));
+    let mut lines_left = BODY_LINES.saturating_sub(lines.len() + advice.len());
+    for line in theirs.lines().filter(|line| !line.trim().is_empty()) {
+        if lines_left == 0 || room < 2 {
+            break;
+        }
+        let line = plain(line, room - 1);
+        room -= line.len() + 1;
+        lines_left -= 1;
+        lines.push(line);
+    }
+    lines.extend(advice);
+    lines
 }
 
 #[deny(
@@ -234,6 +280,13 @@ fn unverified(module: &str, source_name: &str, error: &VerifyError) -> Parts {
             format!("expected:   {expected}"),
             format!("expected by {by}; sent by {source_name}"),
             "the upstream serves other bytes than were first published, or they were changed on the way".into(),
+        ]),
+        VerifyError::DiffersFromFirst { got, expected } => bad(vec![
+            format!("{module}: SECURITY ERROR: checksum mismatch, the file was not used"),
+            format!("downloaded: {got}"),
+            format!("expected:   {expected}"),
+            format!("that is what came first, and what this server keeps to; the other is from {source_name}"),
+            "its tag may have been moved: who owns the module should tag the change as a new version".into(),
         ]),
         VerifyError::UnknownToDatabase { database, text, .. } => bad(vec![
             format!("{module}: the checksum database {database} does not know it"),
@@ -315,22 +368,27 @@ pub(super) fn body(lines: &[String]) -> String {
         .flat_map(|line| line.lines())
         .filter(|line| !line.trim().is_empty());
     for line in shown.take(BODY_LINES) {
-        let line: String = line
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .collect();
         let room = BODY_BYTES.saturating_sub(text.len() + 1);
         if room == 0 {
             break;
         }
-        let mut end = line.len().min(room);
-        while !line.is_char_boundary(end) {
-            end -= 1;
-        }
-        text.push_str(line.get(..end).unwrap_or_default());
+        text.push_str(&plain(line, room));
         text.push('\n');
     }
     text
+}
+
+/// One line of at most so many bytes, without control characters.
+fn plain(line: &str, limit_bytes: usize) -> String {
+    let line: String = line
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    let mut end = line.len().min(limit_bytes);
+    while !line.is_char_boundary(end) {
+        end -= 1;
+    }
+    line.get(..end).unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
@@ -383,6 +441,49 @@ mod tests {
             "{}",
             said.body
         );
+    }
+
+    #[test]
+    fn a_refusal_by_a_code_host_names_the_rule_that_was_tried_and_the_command_that_helps() {
+        let module_path = gomod::ModulePath::parse("git.example/team/tool").unwrap();
+        let text = "the host did not accept the credential";
+        let mut error = SourceError::new(SourceErrorKind::Refused, text)
+            .on_the_way_to_repository_of(&module_path);
+        error.0.url = Some("https://git.example/team/tool".into());
+        error.0.upstream_text = Some("remote: who are you?\n".repeat(40));
+        let rule = "the credential of .netrc (machine git.example) was tried";
+        error.0.notes.push(rule.into());
+        let said = say(&Failure::source(error));
+        assert_eq!(said.status, StatusCode::FORBIDDEN);
+        assert!(said.body.len() <= BODY_BYTES, "{}", said.body);
+        let lines: Vec<&str> = said.body.lines().collect();
+        assert_eq!(lines.len(), BODY_LINES);
+        assert_eq!(lines[0], format!("https://git.example/team/tool: {text}"));
+        assert_eq!(lines[6], rule);
+        assert!(lines[7].ends_with("`larder auth test git.example/team/tool`"));
+    }
+
+    #[test]
+    fn what_others_write_never_pushes_out_the_advice() {
+        let check = |ours: usize, theirs: usize, notes: usize| {
+            let mut error = SourceError::new(SourceErrorKind::Unreachable, "o".repeat(ours));
+            error.0.upstream_text = Some(format!("é{}", "t".repeat(theirs)));
+            error.0.notes = (0..notes)
+                .map(|n| format!("note {n} {}", "é".repeat(99)))
+                .collect();
+            let said = say(&Failure::source(error));
+            assert!(said.body.len() <= BODY_BYTES, "{}", said.body);
+            let last = said.body.lines().last().unwrap();
+            assert!(
+                last.starts_with("upstream's or the network's fault"),
+                "{last}"
+            );
+        };
+        check(10, 10, 0);
+        check(10, 5000, 0);
+        check(5000, 5000, 1);
+        check(5000, 0, 3);
+        check(5000, 5000, 50);
     }
 
     #[test]
