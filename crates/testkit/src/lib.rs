@@ -30,6 +30,7 @@
 
 mod ca;
 mod client;
+pub mod faults;
 mod gate;
 mod git;
 mod go_command;

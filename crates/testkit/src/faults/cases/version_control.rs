@@ -1,0 +1,149 @@
+//! Straight from a code host: go-import pages, git over HTTPS, GOVCS.
+
+use super::super::http_proxy::tunnel_to;
+use super::super::lab::{Lab, Prepared};
+use super::super::listener::listen;
+use super::super::tls_server::TlsServer;
+use super::super::web::{self, Reply, Request, Web, reply, reply_with};
+use super::super::{Case, Needs, case};
+use super::http::forbidden;
+use std::path::Path;
+use std::sync::Arc;
+
+pub(in super::super) const CASES: &[Case] = &[
+    case("direct-404", "vcs-repo-not-found", code_host).asked(&[
+        "mod",
+        "download",
+        "git.lab.test/404/x@v1.0.0",
+    ]),
+    case("direct-401", "vcs-auth-https", code_host).asked(&[
+        "mod",
+        "download",
+        "git.lab.test/401/x@v1.0.0",
+    ]),
+    case("direct-nometa", "goget-meta-missing", code_host).asked(&[
+        "mod",
+        "download",
+        "git.lab.test/nometa/x@v1.0.0",
+    ]),
+    case("direct-login", "vcs-auth-https", code_host).asked(&[
+        "mod",
+        "download",
+        "git.lab.test/login/x@v1.0.0",
+    ]),
+    case("git-401-noprompt", "vcs-auth-https", code_host)
+        .asked(PRIVATE)
+        .needs(Needs::Git),
+    case("git-404", "vcs-repo-not-found", code_host)
+        .asked(&["mod", "download", "git.lab.test/gone@v1.0.0"])
+        .needs(Needs::Git),
+    case("git-sslcainfo", "vcs-tls", |lab| {
+        let none = lab.pem_file("git-roots.pem", &[lab.private_root.der()]);
+        code_host(lab).env("GIT_SSL_CAINFO", text(&none))
+    })
+    .asked(PRIVATE)
+    .needs(Needs::Git),
+    case("govcs-svn", "vcs-disallowed", code_host).asked(&[
+        "mod",
+        "download",
+        "git.lab.test/svn@v1.0.0",
+    ]),
+    case("no-fallback-on-403", "proxy-forbidden", |lab| {
+        behind_proxy(lab, ",")
+    })
+    .asked(PRIVATE),
+    case("fallback-pipe", "vcs-auth-https", |lab| {
+        behind_proxy(lab, "|")
+    })
+    .asked(PRIVATE)
+    .needs(Needs::Git),
+    case("goinsecure-http", "vcs-auth-https", |lab| {
+        let none = lab.pem_file("go-roots.pem", &[lab.private_root.der()]);
+        code_host(lab)
+            .trusting(&none)
+            .env("GOINSECURE", "git.lab.test")
+    })
+    .asked(PRIVATE)
+    .needs(Needs::Git),
+    case("direct-private-ca", "tls-untrusted-ca", |lab| {
+        let leaf = super::super::authorities::leaf_params(&["git.lab.test"]);
+        let leaf = lab.private_issuing.sign(&leaf, &lab.leaf_key);
+        let identity = lab.showing(vec![leaf, lab.private_issuing.der()]);
+        host(lab, TlsServer::new(&identity))
+    })
+    .asked(PRIVATE),
+];
+
+const PRIVATE: &[&str] = &["mod", "download", "git.lab.test/priv@v1.0.0"];
+
+/// `git.lab.test`, which a forward proxy finds, over https and http; git trusts its root.
+fn code_host(lab: &Lab) -> Prepared {
+    host(lab, TlsServer::new(&lab.healthy(&["git.lab.test"])))
+}
+
+fn host(lab: &Lab, server: TlsServer) -> Prepared {
+    let pages: Web = Arc::new(page);
+    let secure = server.serve(Arc::clone(&pages));
+    let plain = listen(move |stream| web::serve(stream, Arc::clone(&pages)));
+    let proxy = tunnel_to(&[
+        ("git.lab.test:443", secure.address),
+        ("git.lab.test:80", plain.address),
+    ]);
+    let address = format!("http://{}", proxy.address);
+    lab.url("https://git.lab.test".into())
+        .env("GOPROXY", "direct")
+        .env("HTTPS_PROXY", address.clone())
+        .env("HTTP_PROXY", address)
+        .env("GIT_SSL_CAINFO", text(&lab.roots()))
+        .keep((secure, plain, proxy))
+}
+
+/// A module proxy that forbids everything, then `direct`.
+fn behind_proxy(lab: &Lab, separator: &str) -> Prepared {
+    let proxy = forbidden(lab);
+    let list = format!("{}{separator}direct", proxy.url);
+    code_host(lab).env("GOPROXY", list).keep(proxy)
+}
+
+fn page(request: &Request) -> Reply {
+    const PLAIN: &str = "text/plain; charset=utf-8";
+    let path = request.target.split('?').next().unwrap_or_default();
+    let wants_meta = request.target.contains("go-get=1");
+    if path.starts_with("/404/") {
+        reply(404, "Not Found", PLAIN, b"nope")
+    } else if path.starts_with("/401/") {
+        reply(401, "Unauthorized", PLAIN, b"auth")
+    } else if path.starts_with("/login/") {
+        reply_with(302, "Found", &[("Location", "/sign_in")], b"")
+    } else if path.starts_with("/nometa/") || path == "/sign_in" {
+        reply(
+            200,
+            "OK",
+            "text/html",
+            b"<html><head><title>Sign in</title></head></html>",
+        )
+    } else if wants_meta {
+        let first = path
+            .trim_start_matches('/')
+            .split('/')
+            .next()
+            .unwrap_or_default();
+        let system = if first == "svn" { "svn" } else { "git" };
+        let meta = format!(
+            "<html><head><meta name=\"go-import\" content=\"git.lab.test/{first} {system} https://git.lab.test/{first}.git\"></head></html>"
+        );
+        reply(200, "OK", "text/html", meta.as_bytes())
+    } else if path.starts_with("/priv.git/") {
+        let headers = [
+            ("WWW-Authenticate", "Basic realm=\"git\""),
+            ("Content-Type", PLAIN),
+        ];
+        reply_with(401, "Unauthorized", &headers, b"auth")
+    } else {
+        reply(404, "Not Found", PLAIN, b"404 page not found")
+    }
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
