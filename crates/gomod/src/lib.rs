@@ -16,6 +16,7 @@ mod hash;
 mod info;
 pub mod modfile;
 mod path;
+mod path_major;
 mod patterns;
 #[cfg(test)]
 mod properties;
@@ -36,6 +37,7 @@ pub use gosum::{GoSum, GoSumLine};
 pub use hash::{GoModHash, H1, Sha256, ZipHash};
 pub use info::Info;
 pub use path::{ModulePath, check_import_path};
+pub use path_major::PathMajor;
 pub use patterns::PathPatterns;
 pub use proxy_list::{FallBack, ProxyEntry, ProxyList, ProxySpec, SafeUrl};
 pub use pseudo::PseudoVersion;

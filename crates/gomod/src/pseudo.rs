@@ -41,6 +41,17 @@ impl PseudoVersion {
         Ok(version)
     }
 
+    /// Go's `module.IsPseudoVersion`, for any text: tags and requested names may look like one without being
+    /// canonical.
+    pub fn recognises(text: &str) -> bool {
+        is_pseudo_version(text)
+    }
+
+    /// The revision in a text that [`PseudoVersion::recognises`].
+    pub fn revision_in(text: &str) -> Option<&str> {
+        cut(text).map(|parts| parts.revision)
+    }
+
     /// The parts of `version`, if it is a pseudo-version.
     pub fn of(version: &Version) -> Option<Self> {
         cut(version.as_str())?;

@@ -15,6 +15,7 @@ mod chain;
 mod credential;
 mod credentials;
 mod database_http;
+mod direct;
 mod discovery;
 mod error;
 mod file;
@@ -50,6 +51,7 @@ pub use credentials::{
     SecretSource,
 };
 pub use database_http::DatabaseHttp;
+pub use direct::{DirectSource, ModuleProxies};
 pub use discovery::{Discovery, DiscoveryOptions, GoVcs, VersionControl};
 pub use error::{Asked, SourceError, SourceErrorKind, SourceFailure};
 pub use file::FileSource;
