@@ -461,10 +461,10 @@ impl Inner {
         let vouching = key.path.split('/').next().unwrap_or_default();
         let is_named = self.guard_for(&key).allows_host(host)
             || (key.private && self.named_guard.allows_host(vouching));
-        if is_named {
-            Trust::Named
-        } else {
-            Trust::Chosen
+        match (is_named, key.private) {
+            (true, _) => Trust::Named,
+            (false, true) => Trust::PrivatelyChosen,
+            (false, false) => Trust::Chosen,
         }
     }
 
@@ -1008,7 +1008,9 @@ impl Refresher for Discovery {
             if touched.covers_repository(&url) {
                 touched.add_prefix(&prefix);
             }
-            if modules.iter().any(|module| is_below(module, &prefix)) {
+            let is_related =
+                |module: &String| is_below(module, &prefix) || is_below(&prefix, module);
+            if modules.iter().any(is_related) {
                 touched.add_repository(&url);
             }
         }

@@ -22,9 +22,9 @@ pub enum HostVerdict {
 #[async_trait]
 pub trait HostProbe: Send + Sync {
     /// The verdict on an address. `trust` is that of [`crate::Repositories::open`]: to those who are not known a
-    /// code host says "not found" of what is private, so for an address that the operator named, the word of a
-    /// host to nobody in particular proves nothing. `credential` is what git was given, `stderr` what it
-    /// wrote: its last 16 KiB, without passwords.
+    /// code host says "not found" of what is private, so for an address that the operator named, or that a
+    /// private name led to, the word of a host to nobody in particular proves nothing. `credential` is what git
+    /// was given, `stderr` what it wrote: its last 16 KiB, without passwords.
     async fn judge(
         &self,
         url: &RepositoryUrl,

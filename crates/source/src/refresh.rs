@@ -77,10 +77,12 @@ impl Touched {
         self.prefixes.iter().any(|prefix| is_below(path, prefix))
     }
 
-    /// True if the repository at `url` is touched, whatever the protocol, the user and the port.
+    /// True if the repository at `url` is touched, whatever the protocol, the user and the port, or lies below
+    /// an import path that is.
     pub fn covers_repository(&self, url: &RepositoryUrl) -> bool {
-        RepositoryAddress::parse(url.as_str())
-            .is_some_and(|address| self.repositories.contains(&address))
+        RepositoryAddress::parse(url.as_str()).is_some_and(|address| {
+            self.repositories.contains(&address) || self.covers(&address.to_string())
+        })
     }
 
     /// The import paths, in the order in which they were added.
@@ -202,6 +204,19 @@ mod tests {
         assert!(!touched.covers("corp.example/tools"));
         assert!(!touched.covers("git.example/team/tools"));
         assert!(touched.covers_repository(&url));
+    }
+
+    #[test]
+    fn a_path_above_repositories_touches_all_of_them() {
+        let module_path = ModulePath::parse("git.example/team").unwrap();
+        let touched = Touched::below(&module_path);
+        let check = |url: &str, expected: bool| {
+            let url = RepositoryUrl::parse(url).unwrap();
+            assert_eq!(touched.covers_repository(&url), expected, "{url}");
+        };
+        check("https://git.example/team/tool.git", true);
+        check("ssh://git@git.example/Team/other", true);
+        check("https://git.example/teams/tool", false);
     }
 
     #[test]

@@ -261,6 +261,9 @@ pub enum Trust {
     /// A request, a page or a redirect: it may not lead to this machine or the networks around it, unless the
     /// address guard knows the host or the operator's own git configuration rewrites the address.
     Chosen,
+    /// The same, for a private name whose host no pattern names (`GOPRIVATE=*`). It may lead no further, and what
+    /// a host says to strangers of its repository proves no absence, as with [`Trust::Named`].
+    PrivatelyChosen,
 }
 
 /// Opens repositories.

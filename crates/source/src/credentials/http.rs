@@ -37,7 +37,7 @@ impl Clients {
     pub(super) fn of(&self, host: &str, trust: Trust) -> Result<Arc<HttpClient>, SourceError> {
         match trust {
             Trust::Named => self.of_named_host(host),
-            Trust::Chosen => self.client(""),
+            Trust::Chosen | Trust::PrivatelyChosen => self.client(""),
         }
     }
 

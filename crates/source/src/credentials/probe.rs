@@ -77,7 +77,7 @@ impl RepositoryProbe {
         let Some((credential, username, password)) = password else {
             return match trust {
                 Trust::Chosen => anonymous(&client, &address, host).await,
-                Trust::Named => stranger(&client, &address, host).await,
+                Trust::Named | Trust::PrivatelyChosen => stranger(&client, &address, host).await,
             };
         };
         let rule = &credential.rule;
@@ -110,10 +110,12 @@ impl RepositoryProbe {
                         "`{host}` accepts the credential of `{rule}` and says {status}"
                     )),
                     (_, Trust::Chosen) => anonymous(&client, &address, host).await,
-                    (other, Trust::Named) => HostVerdict::Unproven(format!(
-                        "`{host}` says {status} with the credential of `{rule}` and {other} without, so it is not known \
+                    (other, Trust::Named | Trust::PrivatelyChosen) => {
+                        HostVerdict::Unproven(format!(
+                            "`{host}` says {status} with the credential of `{rule}` and {other} without, so it is not known \
                          whether it looked at the credential"
-                    )),
+                        ))
+                    }
                 }
             }
             200..=299 => HostVerdict::Unproven(format!(
@@ -174,7 +176,7 @@ async fn anonymous(client: &HttpClient, address: &Url, host: &str) -> HostVerdic
     }
 }
 
-/// Of an address that the operator named, what a host says to strangers proves at most that it wants a
+/// Of a private name, or of an address that the operator named, what a host says to strangers proves at most that it wants a
 /// credential.
 async fn stranger(client: &HttpClient, address: &Url, host: &str) -> HostVerdict {
     match refs_word(client, address, None).await {

@@ -376,6 +376,12 @@ async fn what_was_found_is_asked_again_when_it_is_stale_or_touched() {
     let before = web.asked().len();
     found(&discovery, "host.example/a/b").await;
     assert!(web.asked().len() > before);
+    let mut touched = Touched::below(&module_path("host.example"));
+    discovery.forget(&mut touched);
+    assert!(
+        touched.covers_repository(&RepositoryUrl::parse("https://code.example/a.git").unwrap()),
+        "a path above the root touches its repository, too"
+    );
 }
 
 #[tokio::test]
@@ -839,6 +845,23 @@ async fn who_chose_an_address_is_told() {
     assert_eq!(trust("host.example/a").await, Trust::Chosen);
     assert_eq!(trust("git.corp.example/x").await, Trust::Named);
     assert_eq!(trust("github.com/a/b").await, Trust::Chosen);
+}
+
+#[tokio::test]
+async fn a_private_name_at_a_host_that_nobody_named_leads_no_further_than_a_public_one() {
+    let web = Web::start(|_| status("404 Not Found")).await;
+    let mut options = web.options();
+    options.privacy = Arc::new(Privacy {
+        private: PathPatterns::parse("*"),
+        no_sumdb: PathPatterns::default(),
+    });
+    let located = discovery(options)
+        .locate(&module_path("github.com/team/tool"))
+        .await;
+    let Ok(Location::Repository(root)) = located else {
+        panic!("{located:?}");
+    };
+    assert_eq!(root.trust, Trust::PrivatelyChosen);
 }
 
 #[tokio::test]

@@ -120,7 +120,9 @@ async fn of_what_is_private_a_host_says_nothing_to_strangers() {
             unknown,
             page,
         };
-        assert_verdict(&judge(host, Trust::Named, None).await, expected, part);
+        for trust in [Trust::Named, Trust::PrivatelyChosen] {
+            assert_verdict(&judge(host, trust, None).await, expected, part);
+        }
     };
     use HostVerdict::{Refused, Unproven};
     check(NOT_FOUND, NOT_FOUND, Unproven, "no credential rule matches").await;
