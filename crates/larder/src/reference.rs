@@ -36,6 +36,7 @@ fn settings_markdown() -> String {
         }
     }
     page.push_str(UPSTREAM_TABLES);
+    page.push_str(CREDENTIAL_TABLES);
     page.push_str("\n## Profiles\n\nA profile is laid over the file's other keys: first what it means by itself, then its section of the file.\n\n");
     for (name, values) in PROFILES {
         let values: Vec<String> = values
@@ -233,6 +234,35 @@ fallback = "any"
 - `credentials`: `user` and `password_file`, sent as basic authentication. They win over those in a URL and in the netrc file.
 "#;
 
+const CREDENTIAL_TABLES: &str = r#"
+## `[[credential]]` tables
+
+Which credential git gets at which host and path; in the file only. The [guide](../guides/credentials.md) has an example of each kind.
+
+```toml
+[[credential]]
+match = "git.example/team"
+token_file = "/etc/larder/team-token"
+```
+
+- `match`: a host, or a host and a path that covers all that lies below it. The longest one that covers an address holds. A rule for
+  HTTPS is for port 443 unless it names another (`git.example:8443/team`); one for SSH is for every port.
+- Exactly one of these says what is granted:
+  - `token_file`, `token_env`: a token.
+  - `user` with `password_file` or `password_env`.
+  - `ssh_key`: the file of a private key; for addresses with `ssh://`.
+  - `command`: a program, or an array of a program and its arguments; asked as git asks credential helpers, without a shell, for at most 30
+    seconds. Its answer is kept for a minute, or until its `password_expiry_utc`.
+  - `github_app`: a table of `id`, `installation`, and `key_file` or `key_env`; `api` where it is neither that of github.com nor below
+    `https://HOST/api/v3`.
+  - `gitlab_job_token`: a table of `token_file` or `token_env`.
+  - `gitlab_deploy_token`: a table of `user`, and `token_file` or `token_env`.
+
+The tables of a profile hold besides the others; for the same `match` they win. What stands in no rule is looked for in the netrc file (HTTPS
+only); where that has nothing either, the user's own git set-up decides. Files of secrets are read at each use, the settings file and the
+netrc file again within a second of a change; variables are read at the start. `larder auth test MODULE` says what a host makes of it.
+"#;
+
 const PROFILE_EXAMPLE: &str = r#"
 ```toml
 [profile.prod]
@@ -247,6 +277,9 @@ const OTHER_VARIABLES: &str = "
 - `HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`, and the same in lower case: HTTP proxies on the way to upstreams.
 - `SSL_CERT_FILE`, `SSL_CERT_DIR`: trusted certificates instead of the system's.
 - `NETRC`, else `.netrc` in `HOME`: credentials by host.
+- `LARDER_CREDENTIALS`: credentials for git, where there is no settings file: `https://USER:PASSWORD@HOST/PATH` or `https://TOKEN@HOST/PATH`,
+  spaces between them, `%40` for an `@` in a password. They win over `[[credential]]` tables for the same place.
+- the variables that `[[credential]]` tables name.
 - `LARDER_REFRESH_TOKEN`, `LARDER_WEBHOOK_SECRET`: secrets themselves, beside `refresh_token_file` and `webhook_secret_file`.
 - `GOENV`, `GOROOT`, `PATH`, `XDG_CONFIG_HOME`, `HOME`: where go's own settings are.
 - `XDG_CACHE_HOME`, `HOME`: where the cache folder is.
@@ -268,6 +301,12 @@ const SAMPLE_END: &str = r#"
 # fallback = "absent"
 # ca_file = "/etc/ssl/company-ca.pem"
 # credentials = { user = "larder", password_file = "/etc/larder/password" }
+
+# Credentials for git, each with one of the kinds that docs/guides/credentials.md shows
+
+# [[credential]]
+# match = "git.example/team"
+# token_file = "/etc/larder/team-token"
 
 # Profiles: the same keys, laid over those above by `--profile NAME` or `LARDER_PROFILE`
 

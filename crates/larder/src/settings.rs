@@ -7,6 +7,7 @@
 
 pub(crate) mod complaint;
 pub(crate) mod config;
+pub(crate) mod credentials;
 pub(crate) mod environment;
 pub(crate) mod file;
 pub(crate) mod origin;

@@ -35,7 +35,7 @@ use command::Answers;
 use github_app::AppToken;
 use http::Clients;
 
-pub use command::CREDENTIAL_VARIABLE;
+pub use command::SECRET_VARIABLES;
 pub use place::{CredentialPlace, NearMiss};
 pub use probe::RepositoryProbe;
 pub use rule::{CredentialBook, CredentialCommand, CredentialRule, GithubApp, Grant, SecretSource};

@@ -46,8 +46,8 @@ pub use build::{BuildError, Sources, build, is_this_server};
 pub use chain::{Chain, ChainEnd, ChainEntry, falls_through};
 pub use credential::{Credential, Credentials, Means, NoCredentials, Secret};
 pub use credentials::{
-    BookSource, CREDENTIAL_VARIABLE, CredentialBook, CredentialCommand, CredentialPlace,
-    CredentialRule, CredentialRules, GithubApp, Grant, NearMiss, RepositoryProbe, RuleMatch,
+    BookSource, CredentialBook, CredentialCommand, CredentialPlace, CredentialRule,
+    CredentialRules, GithubApp, Grant, NearMiss, RepositoryProbe, RuleMatch, SECRET_VARIABLES,
     SecretSource,
 };
 pub use database_http::DatabaseHttp;

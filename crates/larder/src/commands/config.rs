@@ -160,6 +160,16 @@ fn show_text(written: &Written, config: &Config, origins: Origins) -> String {
     for table in &written.upstream_tables {
         text.push_str(&table_text(table, written, origins));
     }
+    // As comments: what they hold is in other files.
+    for rule in &config.credentials.rules {
+        let _ = write!(text, "\n# {}: {}", rule.name(), rule.grant.describe());
+        if origins == Origins::Shown {
+            let _ = write!(text, "  # {}", rule.written_at);
+        }
+    }
+    if !config.credentials.rules.is_empty() {
+        text.push('\n');
+    }
     text
 }
 
@@ -228,7 +238,23 @@ fn show_json(written: &Written, config: &Config) -> String {
             .collect();
         settings.push(setting_json("upstream", json!(tables), origin));
     }
-    format!("{:#}\n", json!({ "settings": settings }))
+    let credentials: Vec<Value> = config
+        .credentials
+        .rules
+        .iter()
+        .map(|rule| {
+            json!({
+                "match": rule.place.to_string(),
+                "protocol": rule.grant.protocol().name(),
+                "grants": rule.grant.describe(),
+                "place": rule.written_at,
+            })
+        })
+        .collect();
+    format!(
+        "{:#}\n",
+        json!({ "settings": settings, "credentials": credentials })
+    )
 }
 
 fn setting_json(key: &str, value: Value, origin: &Origin) -> Value {

@@ -44,6 +44,14 @@ impl Complaint {
         self
     }
 
+    /// Place and text on one line, for a log.
+    pub(crate) fn line(&self) -> String {
+        match &self.origin {
+            Some(origin) => format!("{}: {}", origin.place(), self.text),
+            None => self.text.clone(),
+        }
+    }
+
     /// `error:` and `hint:` lines for a terminal.
     pub(crate) fn render(&self) -> String {
         let mut lines = String::from("error: ");

@@ -8,7 +8,7 @@
 use gomod::sumdb::SumdbSetting;
 use gomod::{PathPatterns, ProxyEntry};
 use proxy::refresh::access::RefreshAccess;
-use source::{HttpProxies, Netrc, TlsSettings};
+use source::{CredentialBook, HttpProxies, Netrc, TlsSettings};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -59,6 +59,8 @@ pub(crate) struct Config {
     pub(crate) http_proxies: HttpProxies,
     /// The passwords of the netrc file that go would read.
     pub(crate) netrc: Netrc,
+    /// Which credential git gets where; the netrc file's passwords too.
+    pub(crate) credentials: CredentialBook,
     /// Whether private sources may be served to callers that are not known, from an address that
     /// others reach. Read by the access rules; without private sources there is nothing to guard.
     #[expect(

@@ -1,7 +1,9 @@
-//! The settings file: TOML with the keys of the table, `[[upstream]]` and `[profile.NAME]`.
+//! The settings file: TOML with the keys of the table, `[[upstream]]`, `[[credential]]` and `[profile.NAME]`.
 //!
 //! Reads the whole file into texts with their line numbers and complains about everything that it
 //! can't place. It does not know which profile is in use, and parses no setting's value.
+
+mod credential;
 
 use super::complaint::{Complaint, did_you_mean};
 use super::origin::Origin;
@@ -12,6 +14,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+
+pub(crate) use credential::{CredentialTable, SecretPlace, WrittenGrant, WrittenSecret};
 
 /// The file's own keys and those of its profiles.
 #[derive(Debug, Default)]
@@ -26,7 +30,12 @@ pub(crate) struct Section {
     pub(crate) values: Vec<FileValue>,
     /// `[[upstream]]` tables; empty where there are none.
     pub(crate) upstreams: Vec<UpstreamTable>,
+    /// `[[credential]]` tables; empty where there are none.
+    pub(crate) credentials: Vec<CredentialTable>,
 }
+
+/// The one key of the file that is no setting of the table: it takes tables only.
+const CREDENTIAL: &str = "credential";
 
 /// One key's value, as text.
 pub(crate) struct FileValue {
@@ -162,11 +171,16 @@ impl Reader<'_> {
     ) {
         let name = key.get_ref().as_ref();
         let at = key.span().start;
+        if name == CREDENTIAL {
+            section.credentials.extend(self.credentials_of(value));
+            return;
+        }
         let Some(setting) = by_key(name) else {
             let keys = SETTINGS
                 .iter()
                 .filter(|setting| setting.in_file)
-                .map(|setting| setting.key);
+                .map(|setting| setting.key)
+                .chain([CREDENTIAL]);
             let hint = did_you_mean(name, keys).map(|meant| format!("did you mean `{meant}`?"));
             self.complain_with(at, format!("unknown key `{prefix}{name}`"), hint);
             return;
@@ -375,6 +389,13 @@ impl Reader<'_> {
             text,
             hint,
         });
+    }
+
+    fn complain_at_line(&mut self, line: usize, text: String) {
+        self.complaints.push(Complaint::new(text).at(&Origin::File {
+            path: self.path.to_owned(),
+            line,
+        }));
     }
 
     fn origin(&self, at: usize) -> Origin {

@@ -5,16 +5,17 @@
 
 use super::complaint::{Complaint, Fault};
 use super::config::{Config, Listen, TlsFiles, Upstream};
+use super::credentials;
 use super::environment::Environment;
 use super::file::{UpstreamTable, WrittenCredentials};
 use super::origin::Origin;
 use super::value::HostPort;
-use super::written::{SECRET_VARIABLES, Written};
+use super::written::Written;
 use gomod::{ProxyEntry, ProxyList, SafeUrl};
 use proxy::refresh::access::RefreshAccess;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use source::{HttpProxies, Netrc, Secret, TlsSettings, is_this_server};
+use source::{CredentialBook, HttpProxies, SECRET_VARIABLES, Secret, TlsSettings, is_this_server};
 use std::io::Read as _;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
@@ -69,7 +70,16 @@ impl Resolver<'_> {
             webhook_secrets: self.secrets(WEBHOOK_SECRET, draft.webhook_secret_file.as_deref()),
         };
         let http_proxies = self.http_proxies();
-        let netrc = self.netrc();
+        let netrc = credentials::netrc(self.environment, &mut self.warnings);
+        let checks = credentials::Checks {
+            environment: self.environment,
+            complaints: &mut self.complaints,
+            warnings: &mut self.warnings,
+        };
+        let credentials = CredentialBook {
+            rules: credentials::rules(self.written, checks),
+            netrc: netrc.clone(),
+        };
         Some(Config {
             listen: listen?,
             tls,
@@ -91,6 +101,7 @@ impl Resolver<'_> {
             ca_file,
             http_proxies: http_proxies?,
             netrc,
+            credentials,
             allow_anonymous_private: draft.allow_anonymous_private.expect(HAS_DEFAULT),
             log_format: draft.log_format.expect(HAS_DEFAULT),
             log_level: draft.log_level.expect(HAS_DEFAULT),
@@ -366,23 +377,6 @@ impl Resolver<'_> {
                 None
             }
         }
-    }
-
-    /// As cmd/go's `auth` package: `NETRC`, else `.netrc` in the home folder. One that is not there
-    /// holds nothing; one that can't be read is worth a word, because requests will lack passwords.
-    fn netrc(&mut self) -> Netrc {
-        let path = self
-            .environment
-            .path("NETRC")
-            .or_else(|| Some(self.environment.path("HOME")?.join(".netrc")));
-        let Some(path) = path else {
-            return Netrc::default();
-        };
-        Netrc::load(&path).unwrap_or_else(|error| {
-            let warning = format!("the netrc file is not used: {error}");
-            self.warnings.push(warning);
-            Netrc::default()
-        })
     }
 
     fn expect_certificates(&mut self, key: &'static str, file: &Path) {

@@ -6,11 +6,12 @@
 
 use super::complaint::{Complaint, did_you_mean};
 use super::environment::Environment;
-use super::file::{self, Section, UpstreamTable};
+use super::file::{self, CredentialTable, Section, UpstreamTable};
 use super::origin::{GoEnvPlace, Origin};
 use super::table::{Draft, PROFILES, SETTINGS, Setting, by_key};
 use super::value::Given;
 use crate::go_env::GoEnv;
+use source::SECRET_VARIABLES;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -40,6 +41,8 @@ pub(crate) struct Written {
     pub(crate) upstream_tables: Vec<UpstreamTable>,
     /// Where those came from.
     pub(crate) upstream_tables_origin: Option<Origin>,
+    /// `[[credential]]` tables of the file, then of the profile, with where each came from.
+    pub(crate) credential_tables: Vec<(CredentialTable, Origin)>,
     /// The parsed values of the entries.
     pub(crate) draft: Draft,
     pub(crate) complaints: Vec<Complaint>,
@@ -162,6 +165,10 @@ impl Written {
         if let Some(first) = section.upstreams.first() {
             self.lay_upstream_tables(&section.upstreams, origin(first.line));
         }
+        // Tables of all layers hold together; for the same place the later one does.
+        let tables = section.credentials.iter();
+        self.credential_tables
+            .extend(tables.map(|table| (table.clone(), origin(table.line))));
     }
 
     fn lay_environment(&mut self, environment: &Environment, purpose: Purpose) {
@@ -193,7 +200,8 @@ impl Written {
             if known().any(|environment| environment == name) || SECRET_VARIABLES.contains(&name) {
                 continue;
             }
-            let suffixes = known().filter_map(|known| known.strip_prefix("LARDER_"));
+            let known = known().chain(SECRET_VARIABLES);
+            let suffixes = known.filter_map(|known| known.strip_prefix("LARDER_"));
             let written = name.strip_prefix("LARDER_").unwrap_or(name);
             if let Some(meant) = did_you_mean(written, suffixes) {
                 self.warnings.push(format!(
@@ -263,9 +271,6 @@ impl Written {
 /// Makes go ask its proxy for private modules too, as the line that Larder prints does. It doesn't say
 /// that there are none: their names must not go past Larder because its shell has that line.
 const NO_EXCEPTIONS: (&str, &str) = ("GONOPROXY", "none");
-
-/// Variables that hold a secret itself, beside the settings that name a file with it.
-pub(super) const SECRET_VARIABLES: [&str; 2] = ["LARDER_REFRESH_TOKEN", "LARDER_WEBHOOK_SECRET"];
 
 /// What `larder exec` takes from its own flags alone.
 const ADDRESS_KEYS: [&str; 3] = ["listen", "tls_cert", "tls_key"];

@@ -38,8 +38,12 @@ const KEPT: usize = 256;
 /// Programs of one rule that run at the same time.
 const AT_ONCE: usize = 4;
 
-/// The variable that may hold secrets of our own, which are not for this program.
-pub const CREDENTIAL_VARIABLE: &str = "LARDER_CREDENTIAL";
+/// The environment variables of ours that hold secrets themselves. No program that we start gets them.
+pub const SECRET_VARIABLES: [&str; 3] = [
+    "LARDER_REFRESH_TOKEN",
+    "LARDER_WEBHOOK_SECRET",
+    "LARDER_CREDENTIALS",
+];
 
 /// The answers of one rule's program.
 pub(super) struct Answers {
@@ -114,9 +118,12 @@ fn host(url: &RepositoryUrl) -> String {
 
 /// Runs the program; the error is a phrase about it.
 async fn run(command: &CredentialCommand, question: &str) -> Result<Vec<u8>, String> {
-    let child = Command::new(&command.program)
+    let mut program = Command::new(&command.program);
+    for variable in SECRET_VARIABLES {
+        program.env_remove(variable);
+    }
+    let child = program
         .args(&command.arguments)
-        .env_remove(CREDENTIAL_VARIABLE)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

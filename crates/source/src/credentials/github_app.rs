@@ -149,8 +149,14 @@ async fn exchange(
 
 const KEY_CURE: &str = "make a new private key on the app's page and put it, as it was downloaded, into the key's file";
 
-/// The signed claim that this is the app (RFC 7519, RS256); the error is a phrase.
-fn claim(id: &str, pem: &Secret, now_unix_seconds: i64) -> Result<Secret, String> {
+impl GithubApp {
+    /// Whether a text is a private key that can sign for an app; the error is a phrase that shows nothing of it.
+    pub fn check_key(pem: &Secret) -> Result<(), String> {
+        read_key(pem).map(drop)
+    }
+}
+
+fn read_key(pem: &Secret) -> Result<RsaKeyPair, String> {
     let key = PrivateKeyDer::from_pem_slice(pem.expose().as_bytes())
         .map_err(|_| "the app's key is no private key in PEM form".to_owned())?;
     let pair = match &key {
@@ -158,7 +164,12 @@ fn claim(id: &str, pem: &Secret, now_unix_seconds: i64) -> Result<Secret, String
         PrivateKeyDer::Pkcs8(key) => RsaKeyPair::from_pkcs8(key.secret_pkcs8_der()),
         _ => return Err("the app's key is no RSA key".to_owned()),
     };
-    let pair = pair.map_err(|_| "the app's key is no RSA key that can sign".to_owned())?;
+    pair.map_err(|_| "the app's key is no RSA key that can sign".to_owned())
+}
+
+/// The signed claim that this is the app (RFC 7519, RS256); the error is a phrase.
+fn claim(id: &str, pem: &Secret, now_unix_seconds: i64) -> Result<Secret, String> {
+    let pair = read_key(pem)?;
     let part = |value: &serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let signed = format!(
         "{}.{}",

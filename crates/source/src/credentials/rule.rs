@@ -36,7 +36,7 @@ pub struct CredentialRule {
     pub place: CredentialPlace,
     /// What it grants.
     pub grant: Grant,
-    /// Which layer wrote it, as callers may read it: `[[credential]]`, `LARDER_CREDENTIAL`.
+    /// Which layer wrote it, as callers may read it: `[[credential]]`, `LARDER_CREDENTIALS`.
     pub layer: Arc<str>,
     /// Where the operator finds it: `larder.toml:12`. For the operator only.
     pub written_at: String,
@@ -103,6 +103,13 @@ pub enum SecretSource {
     },
 }
 
+impl CredentialBook {
+    /// The hosts that the rules name: the operator chose them, so they may be anywhere.
+    pub fn hosts(&self) -> impl Iterator<Item = &str> {
+        self.rules.iter().map(|rule| rule.place.host())
+    }
+}
+
 impl CredentialRule {
     /// The rule as the operator knows it and callers may: `[[credential]] git.example/team`.
     pub fn name(&self) -> String {
@@ -160,7 +167,11 @@ impl SecretSource {
     /// The secret, which must be one line: a password or token. The error is a phrase about it that names
     /// no path.
     pub(super) async fn line(&self) -> Result<Secret, String> {
-        let text = self.text().await?;
+        self.one_line(&self.text().await?)
+    }
+
+    /// A secret of one line, without the line's end.
+    pub fn one_line(&self, text: &Secret) -> Result<Secret, String> {
         let line = text.expose().trim_end_matches(['\r', '\n']);
         if line.is_empty() {
             return Err(format!("{} is empty", self.without_path()));
@@ -173,12 +184,17 @@ impl SecretSource {
 
     /// The secret as it stands there.
     pub(super) async fn text(&self) -> Result<Secret, String> {
-        let path = match self {
-            Self::File(path) => path.clone(),
-            Self::Variable { value, .. } => return Ok(value.clone()),
-        };
-        let read = tokio::task::spawn_blocking(move || read_text(&path)).await;
+        let own = self.clone();
+        let read = tokio::task::spawn_blocking(move || own.read()).await;
         read.unwrap_or_else(|_| Err("its file could not be read: the reader died".to_owned()))
+    }
+
+    /// The secret as it stands there, at most 64 KiB; the error is a phrase that names no path. Blocks.
+    pub fn read(&self) -> Result<Secret, String> {
+        match self {
+            Self::File(path) => read_text(path),
+            Self::Variable { value, .. } => Ok(value.clone()),
+        }
     }
 
     fn without_path(&self) -> &'static str {

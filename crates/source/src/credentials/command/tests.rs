@@ -135,9 +135,8 @@ async fn an_answer_is_kept_for_its_question_until_it_expires() {
 }
 
 #[tokio::test]
-async fn our_own_secrets_are_not_in_its_environment_and_its_errors_go_nowhere() {
-    let command =
-        shell("echo s3cret >&2; echo username=ann; echo password=x${LARDER_CREDENTIAL-unset}");
+async fn what_it_writes_to_stderr_goes_nowhere() {
+    let command = shell("echo s3cret >&2; echo username=ann; echo password=x");
     let (_, password) = ask(&command, "https://git.example/x").await.unwrap();
-    assert_eq!(password, "xunset");
+    assert_eq!(password, "x");
 }
