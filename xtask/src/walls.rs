@@ -15,6 +15,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("diagnosis", &[]),
     ("gomod", &[]),
     ("store", &["gomod"]),
+    // One catalogue of causes for what a log shows and what a probe sees.
+    ("tlsdoctor", &["diagnosis"]),
     ("source", &["gomod"]),
     ("proxy", &["gomod", "store", "source"]),
     (
