@@ -20,6 +20,7 @@ mod docs;
 mod graph;
 mod http;
 mod larder;
+mod oracle;
 mod process;
 mod repository;
 mod suite_c;
@@ -40,9 +41,10 @@ usage: cargo xtask COMMAND
   graph             a real graph of modules over your own GOPROXY: cold, warm, offline, from the folder
   bench [PART]      figures against nginx over the same folder, appended to bench/RESULTS.md; a PART (nginx,
                     files, start, graph) is only printed
+  oracle [FILTER]   every answer of `direct` beside that of the go command, over repositories of every shape
   suite-c [REGEX]   Go's own module scripts against Go's test proxy, with and without Larder in front
 
-bench, graph and suite-c use the binary that XTASK_LARDER names, if it is set, instead of building one.
+bench, graph, oracle and suite-c use the binary that XTASK_LARDER names, if it is set, instead of building one.
 ";
 
 fn main() -> ExitCode {
@@ -55,6 +57,8 @@ fn main() -> ExitCode {
         ["graph"] => graph::run_graph(),
         ["bench"] => bench::run_all(),
         ["bench", part] => bench::run_part(part),
+        ["oracle"] => oracle::run(None),
+        ["oracle", filter] => oracle::run(Some(filter)),
         ["suite-c"] => suite_c::run_suite(None),
         ["suite-c", scripts] => suite_c::run_suite(Some(scripts)),
         ["help" | "--help" | "-h"] => {

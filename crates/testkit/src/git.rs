@@ -22,7 +22,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// A git command that sees nothing of this machine's configuration.
-fn clean_git(folder: &Path) -> Command {
+pub(crate) fn clean_git(folder: &Path) -> Command {
     let mut command = Command::new("git");
     command
         .current_dir(folder)

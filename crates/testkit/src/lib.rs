@@ -37,6 +37,7 @@ mod go_command;
 pub mod http2;
 mod larder;
 mod module;
+pub mod oracle;
 mod sumdb;
 #[cfg(test)]
 mod tests;
