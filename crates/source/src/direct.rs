@@ -69,8 +69,10 @@ impl DirectSource {
     }
 
     async fn locate(&self, module_path: &ModulePath) -> Result<Located, SourceError> {
-        let location = self.roots.locate(module_path).await?;
-        self.open(location)
+        let located = self.roots.locate(module_path).await;
+        located
+            .and_then(|location| self.open(location))
+            .map_err(|error| error.on_the_way_to_repository_of(module_path))
     }
 
     /// Who is asked because the one at `before` has no such module; `None` where that is nobody else.
@@ -79,10 +81,12 @@ impl DirectSource {
         module_path: &ModulePath,
         before: &Location,
     ) -> Result<Option<Located>, SourceError> {
-        match self.roots.locate_anew(module_path).await? {
-            Some(location) if location != *before => self.open(location).map(Some),
-            Some(_) | None => Ok(None),
-        }
+        let located = match self.roots.locate_anew(module_path).await {
+            Ok(Some(location)) if location != *before => self.open(location).map(Some),
+            Ok(Some(_) | None) => Ok(None),
+            Err(error) => Err(error),
+        };
+        located.map_err(|error| error.on_the_way_to_repository_of(module_path))
     }
 
     fn open(&self, location: Location) -> Result<Located, SourceError> {

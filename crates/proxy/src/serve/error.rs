@@ -220,10 +220,17 @@ fn source(error: &SourceError) -> Parts {
         (_, Some(url)) => Some(format!("{url}: {}", failure.text)),
         (_, None) => Some(failure.text.clone()),
     };
+    // Some faults are a list of files: its first line heads the body.
+    let (head, list) = match ours.as_deref().map(|text| text.split_once('\n')) {
+        Some(Some((head, list))) => (Some(head), list),
+        Some(None) => (ours.as_deref(), ""),
+        None => (None, ""),
+    };
     let theirs = failure.upstream_text.as_deref().unwrap_or_default();
+    let theirs = [list, theirs].join("\n");
     let notes = failure.notes.iter().take(ADVICE_LINES - 1);
     let advice: Vec<&str> = notes.chain(&cure).map(String::as_str).collect();
-    let lines = evidence_and_advice(ours.as_deref(), theirs, &advice);
+    let lines = evidence_and_advice(head, theirs.trim(), &advice);
     (status, outcome, failure.retry_after, lines)
 }
 
@@ -461,6 +468,15 @@ mod tests {
         assert_eq!(lines[0], format!("https://git.example/team/tool: {text}"));
         assert_eq!(lines[6], rule);
         assert!(lines[7].ends_with("`larder auth test git.example/team/tool`"));
+    }
+
+    #[test]
+    fn a_list_of_files_stays_a_list() {
+        let text = "a.example/x@v1.0.0: create zip: A: bad\nB: bad\nand 3 more";
+        let error = SourceError::new(SourceErrorKind::BadAnswer, text);
+        let said = say(&Failure::source(error));
+        assert!(said.body.starts_with(text), "{}", said.body);
+        assert_eq!(said.body.lines().count(), 4);
     }
 
     #[test]

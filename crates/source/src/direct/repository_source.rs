@@ -11,8 +11,8 @@ use super::place::Place;
 use super::{words, zip};
 use crate::upstream::{pour, refused_by_sink};
 use crate::{
-    Commit, Fetched, Freshness, Listing, Repository, RepositoryRoot, Resolved, Sink, SinkError,
-    Source, SourceError, SourceName,
+    Commit, Fetched, Freshness, Listing, Repository, RepositoryRoot, Resolved, Sink, Source,
+    SourceError, SourceName,
 };
 
 /// An opened repository with the path that stands for its root.
@@ -54,16 +54,13 @@ impl RepositorySource {
         }
     }
 
-    /// Completes a failure with who failed, where nobody has said so below.
-    fn blame(&self, mut error: SourceError) -> SourceError {
+    /// Completes a failure with what was looked for, and with who failed where nobody has said so below.
+    fn blame(&self, module_path: &ModulePath, error: SourceError) -> SourceError {
+        let mut error = error.on_the_way_to_repository_of(module_path);
         let failure = &mut error.0;
         failure.source.get_or_insert_with(|| self.name.clone());
         failure.url.get_or_insert_with(|| self.name.to_string());
         error
-    }
-
-    fn refused(&self, refusal: SinkError) -> SourceError {
-        self.blame(refused_by_sink(refusal))
     }
 
     async fn pour_file(
@@ -89,9 +86,7 @@ impl RepositorySource {
                 .await;
             }
         };
-        pour(&self.name, body, sink)
-            .await
-            .map_err(|refusal| self.refused(refusal))
+        pour(&self.name, body, sink).await.map_err(refused_by_sink)
     }
 }
 
@@ -100,10 +95,10 @@ impl Source for RepositorySource {
     async fn list(&self, module_path: &ModulePath) -> Result<Listing, SourceError> {
         let module = self
             .module(module_path)
-            .map_err(|error| self.blame(error))?;
+            .map_err(|error| self.blame(module_path, error))?;
         let versions = module.versions(Freshness::Recent).await;
         Ok(Listing {
-            versions: versions.map_err(|error| self.blame(error))?,
+            versions: versions.map_err(|error| self.blame(module_path, error))?,
             source: self.name.clone(),
         })
     }
@@ -111,8 +106,11 @@ impl Source for RepositorySource {
     async fn latest(&self, module_path: &ModulePath) -> Result<Resolved, SourceError> {
         let module = self
             .module(module_path)
-            .map_err(|error| self.blame(error))?;
-        let latest = module.latest().await.map_err(|error| self.blame(error))?;
+            .map_err(|error| self.blame(module_path, error))?;
+        let latest = module
+            .latest()
+            .await
+            .map_err(|error| self.blame(module_path, error))?;
         Ok(self.resolved(&latest))
     }
 
@@ -123,9 +121,9 @@ impl Source for RepositorySource {
     ) -> Result<Resolved, SourceError> {
         let module = self
             .module(module_path)
-            .map_err(|error| self.blame(error))?;
+            .map_err(|error| self.blame(module_path, error))?;
         let found = module.stat(revision.as_str()).await;
-        let (_, info) = found.map_err(|error| self.blame(error))?;
+        let (_, info) = found.map_err(|error| self.blame(module_path, error))?;
         Ok(self.resolved(&info))
     }
 
@@ -137,7 +135,7 @@ impl Source for RepositorySource {
     ) -> Result<Fetched, SourceError> {
         self.pour_file(module, kind, sink)
             .await
-            .map_err(|error| self.blame(error))?;
+            .map_err(|error| self.blame(module.path(), error))?;
         Ok(Fetched {
             source: self.name.clone(),
             attempts: 1,

@@ -636,8 +636,11 @@ async fn a_failure_that_is_no_absence_comes_through_as_it_is() {
         Arc::new(Closed),
         Arc::new(NoProxies),
     );
-    let error = source.list(&module_path(R)).await.unwrap_err();
+    let module_path = module_path(R);
+    let error = source.list(&module_path).await.unwrap_err();
     assert_eq!(error.kind(), SourceErrorKind::Refused);
+    assert_eq!(error.to_string(), "no entry");
+    assert_eq!(error.0.asked, crate::Asked::Repository { module_path });
 }
 
 #[tokio::test]
