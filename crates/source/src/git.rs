@@ -1,9 +1,306 @@
 //! The git program as [`crate::Repositories`]: mirrors, the processes that fill and read them, and how
-//! their failures are told apart. Knows nothing of modules and versions.
+//! their failures are told apart.
+//!
+//! The only room that starts processes. Transport (`ls-remote`, `fetch`) runs with the user's own set-up, so that
+//! SSH, credential helpers, rewriting rules, client certificates and proxies work unchanged; reading
+//! (`cat-file`, `archive`, `for-each-ref`, `merge-base`) runs with none of it. Knows nothing of modules and
+//! versions, chooses no credential, and proves no absence by itself: [`HostProbe`] does.
+
+mod archive;
+mod environment;
+mod failure;
+mod listing;
+mod mirror;
+mod names;
+mod objects;
+mod process;
+mod program;
+mod repository;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
+use quick_cache::sync::Cache;
+use tokio::time::Instant;
 
-use crate::{Credential, RepositoryUrl, Trust};
+use self::environment::Setting;
+use self::objects::Readers;
+use self::process::{Bounds, Children};
+use self::repository::GitRepository;
+use crate::{
+    AddressGuard, Credential, Credentials, GitProtocol, NoCredentials, ObjectName, Repositories,
+    Repository, RepositoryUrl, SourceError, SourceErrorKind, Trust,
+};
+
+pub use process::ProcessKind;
+pub use program::GitMissing;
+
+/// Repositories that are remembered with their listings.
+const REPOSITORIES: usize = 4096;
+/// How often the mirrors' size is looked at.
+const SHRINK_EVERY: Duration = Duration::from_secs(60);
+
+/// How git is used. [`GitOptions::new`] gives the defaults named here.
+#[derive(Clone)]
+pub struct GitOptions {
+    /// Where the mirrors lie: `DIR/state/git`. Made if it is not there.
+    pub folder: PathBuf,
+    /// The environment that transport gets, PATH included, in which the git program is looked for. Names that would
+    /// lead git elsewhere, traces and larder's own settings are left out.
+    pub environment: Vec<(OsString, OsString)>,
+    /// How repositories may be reached. `http` and `git` need not be named: whoever opens such an address has
+    /// judged it (GOINSECURE). Default https and ssh.
+    pub protocols: BTreeSet<GitProtocol>,
+    /// Children at once, resting readers of objects included. Default 8, at least 2.
+    pub children: usize,
+    /// Silence of a child that is borne: no byte of output or progress. Default 30 s.
+    pub stall_timeout: Duration,
+    /// How long a child waits for its turn, and an operation for a mirror. Default 120 s.
+    pub queue_timeout: Duration,
+    /// How long one child may take whatever it says. Default 1 h.
+    pub longest_process: Duration,
+    /// What all mirrors may take on disk; the least recently used are removed. Default 10 GiB.
+    pub mirrors_bytes: u64,
+    /// What one fetch may bring. Default 4 GiB.
+    pub fetch_bytes: u64,
+    /// What one archive may have. Default 4 GiB.
+    pub archive_bytes: u64,
+    /// Files that one tree may have, and as many folders. Default 1,000,000.
+    pub files: usize,
+    /// What one listing may have. Default 64 MiB.
+    pub listing_bytes: u64,
+    /// Heads and tags that a repository may have. Default 500,000.
+    pub listing_refs: usize,
+    /// Chooses the credential of an address. Default: none has one.
+    pub credentials: Arc<dyn Credentials>,
+    /// Judges whether a repository is absent. Default: nothing is proven.
+    pub probe: Arc<dyn HostProbe>,
+    /// Told of processes and moved tags. Default: nobody.
+    pub observer: Arc<dyn GitObserver>,
+    /// Where addresses that nobody named may lead. Default: to public addresses.
+    pub guard: Arc<AddressGuard>,
+}
+
+impl GitOptions {
+    /// The defaults.
+    pub fn new(folder: impl Into<PathBuf>, environment: Vec<(OsString, OsString)>) -> Self {
+        Self {
+            folder: folder.into(),
+            environment,
+            protocols: BTreeSet::from([GitProtocol::Https, GitProtocol::Ssh]),
+            children: 8,
+            stall_timeout: Duration::from_secs(30),
+            queue_timeout: Duration::from_secs(120),
+            longest_process: Duration::from_secs(3600),
+            mirrors_bytes: 10 << 30,
+            fetch_bytes: 4 << 30,
+            archive_bytes: 4 << 30,
+            files: 1_000_000,
+            listing_bytes: 64 << 20,
+            listing_refs: 500_000,
+            credentials: Arc::new(NoCredentials),
+            probe: Arc::new(NoHostProbe),
+            observer: Arc::new(NoGitObserver),
+            guard: Arc::new(AddressGuard::default()),
+        }
+    }
+}
+
+/// Told of what git does, for metrics. A module path never passes here; an address does, for moved tags.
+pub trait GitObserver: Send + Sync {
+    /// A child was started.
+    fn process_started(&self, _kind: ProcessKind) {}
+    /// A child has ended, or was stopped with this kind of failure.
+    fn process_finished(
+        &self,
+        _kind: ProcessKind,
+        _outcome: Result<(), SourceErrorKind>,
+        _elapsed: Duration,
+    ) {
+    }
+    /// A tag that was handed out points to another commit now. Told once for each such commit.
+    fn moved_tag(&self, _url: &RepositoryUrl, _tag: &str, _first: &ObjectName, _now: &ObjectName) {}
+}
+
+/// Counts nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct NoGitObserver;
+
+impl GitObserver for NoGitObserver {}
+
+/// The git program, ready for use.
+#[derive(Clone)]
+pub struct Git {
+    engine: Arc<Engine>,
+    repositories: Arc<Cache<(RepositoryUrl, Trust), Arc<GitRepository>>>,
+}
+
+/// What all repositories share.
+struct Engine {
+    options: GitOptions,
+    program: PathBuf,
+    version: String,
+    children: Arc<Children>,
+    readers: Arc<Readers>,
+    shrunk: Mutex<Option<Instant>>,
+}
+
+impl Git {
+    /// Finds the program in the PATH of the options' environment and asks for its version.
+    ///
+    /// # Errors
+    /// Without git 2.29 or newer: what was found and what to install.
+    pub async fn find(options: GitOptions) -> Result<Self, GitMissing> {
+        let program = program::find(&options.environment)?;
+        let folder = options.folder.clone();
+        let made = tokio::task::spawn_blocking(move || fs_err::create_dir_all(folder)).await;
+        if let Ok(Err(error)) = made {
+            return Err(GitMissing::Folder(error.to_string()));
+        }
+        let children = Arc::new(Children::new(
+            options.children,
+            options.queue_timeout,
+            options.observer.clone(),
+        ));
+        let version = program::version(&program, &options, &children).await?;
+        let readers = Arc::new(Readers::new(children.clone(), options.stall_timeout));
+        Ok(Self {
+            engine: Arc::new(Engine {
+                options,
+                program,
+                version,
+                children,
+                readers,
+                shrunk: Mutex::new(None),
+            }),
+            repositories: Arc::new(Cache::new(REPOSITORIES)),
+        })
+    }
+
+    /// The program's version: `2.39.5`.
+    pub fn version(&self) -> &str {
+        &self.engine.version
+    }
+
+    /// Where the program is.
+    pub fn program(&self) -> &Path {
+        &self.engine.program
+    }
+
+    /// Lets the next question about a repository's refs go to the remote, because something there has changed.
+    pub fn forget_listing(&self, url: &RepositoryUrl) {
+        for trust in [Trust::Named, Trust::Chosen, Trust::PrivatelyChosen] {
+            if let Some(repository) = self.repositories.get(&(url.clone(), trust)) {
+                repository.forget_listing();
+            }
+        }
+    }
+}
+
+impl Repositories for Git {
+    fn open(&self, url: &RepositoryUrl, trust: Trust) -> Result<Arc<dyn Repository>, SourceError> {
+        let protocol = url.protocol();
+        let judged_by_caller = matches!(protocol, GitProtocol::Http | GitProtocol::Git);
+        if !judged_by_caller && !self.engine.options.protocols.contains(&protocol) {
+            return Err(SourceError::new(
+                SourceErrorKind::Refused,
+                format!(
+                    "{url} is reached by `{protocol}`, which is not among the allowed git protocols"
+                ),
+            ));
+        }
+        let repository = self
+            .repositories
+            .get_or_insert_with(&(url.clone(), trust), || {
+                let engine = self.engine.clone();
+                Ok::<_, SourceError>(Arc::new(GitRepository::new(engine, url.clone(), trust)))
+            })?;
+        Ok(repository)
+    }
+}
+
+/// Everything that transport to one address needs.
+struct Passage {
+    setting: Setting,
+}
+
+impl Engine {
+    fn bounds(&self) -> Bounds {
+        Bounds {
+            stall: self.options.stall_timeout,
+            total: self.options.longest_process,
+            stdout_bytes: 1 << 20,
+        }
+    }
+
+    /// Judges where an address leads and says how git is to go there.
+    async fn passage(
+        &self,
+        url: &RepositoryUrl,
+        trust: Trust,
+        mirror: &Path,
+        credential: Option<&Credential>,
+    ) -> Result<Passage, SourceError> {
+        if trust != Trust::Named && !self.options.guard.allows_host(url.host()) {
+            return Err(SourceError::new(
+                SourceErrorKind::ForbiddenAddress,
+                format!("no setting names the host of {url}"),
+            ));
+        }
+        let mut protocols = BTreeSet::from([url.protocol()]);
+        if url.protocol() == GitProtocol::Http {
+            // A redirect may lead to the better one, never back.
+            protocols.insert(GitProtocol::Https);
+        }
+        let mut setting =
+            environment::transport(&self.options.environment, mirror, &protocols, false);
+        if let Some(credential) = credential {
+            environment::grant(&mut setting, credential, &origin(url));
+        }
+        Ok(Passage { setting })
+    }
+
+    /// Looks behind the next fetches whether the mirrors have grown too large.
+    fn shrink_soon(&self) {
+        {
+            let mut shrunk = self.shrunk.lock();
+            if shrunk.is_some_and(|at| at.elapsed() < SHRINK_EVERY) {
+                return;
+            }
+            *shrunk = Some(Instant::now());
+        }
+        let (folder, limit_bytes) = (self.options.folder.clone(), self.options.mirrors_bytes);
+        let readers = self.readers.clone();
+        tokio::task::spawn_blocking(move || match mirror::shrink(&folder, limit_bytes) {
+            Ok(removed) => {
+                for key in removed {
+                    tracing::info!(mirror = key, "a mirror was removed for space");
+                    readers.close(&key);
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the mirrors could not be looked through for space")
+            }
+        });
+    }
+}
+
+/// Scheme, host and port of an address, as credentials are scoped.
+fn origin(url: &RepositoryUrl) -> String {
+    let text = url.as_str();
+    let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
+    let authority = rest.split('/').next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}://{host}")
+}
 
 /// What a host says of a repository that git could not list. Code hosts answer "not found" to those who may
 /// not read, so git's own words prove nothing.

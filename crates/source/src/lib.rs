@@ -55,7 +55,10 @@ pub use direct::{DirectSource, ModuleProxies};
 pub use discovery::{Discovery, DiscoveryOptions, GoVcs, VersionControl};
 pub use error::{Asked, SourceError, SourceErrorKind, SourceFailure};
 pub use file::FileSource;
-pub use git::{HostProbe, HostVerdict, NoHostProbe};
+pub use git::{
+    Git, GitMissing, GitObserver, GitOptions, HostProbe, HostVerdict, NoGitObserver, NoHostProbe,
+    ProcessKind,
+};
 pub use http_client::ClientError;
 pub use http_proxy::HttpProxies;
 pub use netrc::Netrc;

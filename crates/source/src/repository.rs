@@ -157,8 +157,9 @@ pub struct Commit {
     pub name: ObjectName,
     /// When it was committed (not authored), in seconds since 1970, UTC.
     pub committed_unix_seconds: i64,
-    /// The full name of the ref that it was found by (`refs/tags/v1.0.0`, `refs/heads/main`, `HEAD`);
-    /// `None` where it was found by its own name or a prefix of it.
+    /// The full name of the ref that it was found by (`refs/tags/v1.0.0`, `refs/heads/main`, `HEAD`). Where it was
+    /// asked for by its own name or a prefix of it: the first listed ref that points to it, as in `gitRepo.stat`,
+    /// and `None` if that is HEAD or none does.
     pub found_by: Option<String>,
     /// The tags that point to it, without `refs/tags/`.
     pub tags: BTreeSet<String>,
@@ -205,6 +206,9 @@ pub trait Repository: Send + Sync {
 
     /// What the remote lists.
     async fn refs(&self, freshness: Freshness) -> Result<Arc<Refs>, SourceError>;
+
+    /// Lets the next question about refs go to the remote, because something there has changed.
+    fn forget_listing(&self) {}
 
     /// The commit of a revision name, in the order of `gitRepo.stat` (rule 18); `None` is Go's
     /// "unknown revision", proven by a listing of now. An ambiguous prefix is an error of kind `NotExist`

@@ -1,0 +1,151 @@
+//! The program itself: where it is and whether it is new enough.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use super::GitOptions;
+use super::environment;
+use super::process::{Bounds, Children, Launch, ProcessKind};
+
+/// The oldest version that will do: it knows repositories of SHA-256 and refspecs that exclude.
+const OLDEST: (u32, u32) = (2, 29);
+
+/// Why git cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GitMissing {
+    /// No such program.
+    #[error(
+        "there is no `git` in PATH; install git 2.29 or newer to fetch straight from repositories"
+    )]
+    NotFound,
+    /// It does not say what it is.
+    #[error("`{program}` does not work as git: {text}; install git 2.29 or newer")]
+    Broken {
+        /// Where it is.
+        program: PathBuf,
+        /// What happened.
+        text: String,
+    },
+    /// It is too old.
+    #[error("`{program}` is git {version}; install git 2.29 or newer")]
+    TooOld {
+        /// Where it is.
+        program: PathBuf,
+        /// Its version.
+        version: String,
+    },
+    /// The mirrors' folder cannot be made.
+    #[error("the folder of the git mirrors cannot be made: {0}")]
+    Folder(String),
+}
+
+/// The first `git` of the PATH that can be executed. Relative entries are passed over: they would depend on where
+/// larder was started.
+pub(super) fn find(environment: &[(OsString, OsString)]) -> Result<PathBuf, GitMissing> {
+    let path = environment::value(environment, "PATH").unwrap_or_default();
+    std::env::split_paths(path)
+        .filter(|folder| folder.is_absolute())
+        .map(|folder| folder.join("git"))
+        .find(|program| is_executable(program))
+        .ok_or(GitMissing::NotFound)
+}
+
+fn is_executable(program: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    fs_err::metadata(program)
+        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}
+
+/// Asks the program for its version.
+pub(super) async fn version(
+    program: &Path,
+    options: &GitOptions,
+    children: &Children,
+) -> Result<String, GitMissing> {
+    let broken = |text: String| GitMissing::Broken {
+        program: program.to_owned(),
+        text,
+    };
+    let setting = environment::transport(
+        &options.environment,
+        Path::new("/dev/null"),
+        &BTreeSet::new(),
+        false,
+    );
+    let launch = Launch {
+        kind: ProcessKind::Settings,
+        program: program.to_owned(),
+        folder: options.folder.clone(),
+        arguments: vec!["version".into()],
+        environment: setting.environment,
+    };
+    let bounds = Bounds {
+        stall: options.stall_timeout,
+        total: options.stall_timeout,
+        stdout_bytes: 4096,
+    };
+    let finished = children
+        .run(launch, bounds, None)
+        .await
+        .map_err(|stopped| broken(format!("{stopped:?}")))?;
+    if !finished.status.success() {
+        return Err(broken(finished.stderr));
+    }
+    let said = String::from_utf8_lossy(&finished.stdout).into_owned();
+    let version = parse(&said).ok_or_else(|| broken(format!("it says `{}`", said.trim())))?;
+    if is_new_enough(&version) {
+        Ok(version)
+    } else {
+        Err(GitMissing::TooOld {
+            program: program.to_owned(),
+            version,
+        })
+    }
+}
+
+/// `git version 2.39.5 (Apple Git-154)` says `2.39.5`.
+fn parse(said: &str) -> Option<String> {
+    let rest = said.trim().strip_prefix("git version ")?;
+    let version = rest.split_whitespace().next()?;
+    let numbers: Vec<&str> = version
+        .split('.')
+        .take_while(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
+        .collect();
+    (numbers.len() >= 2).then(|| numbers.join("."))
+}
+
+fn is_new_enough(version: &str) -> bool {
+    let mut numbers = version
+        .split('.')
+        .map_while(|part| part.parse::<u32>().ok());
+    let (major, minor) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    (major, minor) >= OLDEST
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_read_as_vendors_write_it() {
+        let check = |said: &str, version: Option<&str>, new_enough: bool| {
+            let parsed = parse(said);
+            assert_eq!(parsed.as_deref(), version, "{said}");
+            assert_eq!(
+                parsed.is_some_and(|version| is_new_enough(&version)),
+                new_enough,
+                "{said}"
+            );
+        };
+        check("git version 2.39.5\n", Some("2.39.5"), true);
+        check("git version 2.39.5 (Apple Git-154)", Some("2.39.5"), true);
+        check("git version 2.45.1.windows.1", Some("2.45.1"), true);
+        check("git version 2.29.0-rc1", Some("2.29"), true);
+        check("git version 2.28.1", Some("2.28.1"), false);
+        check("git version 1.99", Some("1.99"), false);
+        check("git version 3.0", Some("3.0"), true);
+        check("hg 6", None, false);
+        check("git version x", None, false);
+    }
+}

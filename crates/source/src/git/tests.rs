@@ -1,0 +1,8 @@
+//! The engine against the real program and repositories of this machine.
+
+mod finding;
+mod fixture;
+mod reading;
+mod robustness;
+
+use fixture::{Fixture, Setup};

@@ -1,0 +1,374 @@
+//! Hostile repositories, broken mirrors, silence and limits.
+
+use std::time::Duration;
+
+use super::{Fixture, Setup};
+use crate::git::ProcessKind;
+use crate::{Freshness, Repositories, SourceErrorKind, Trust};
+
+async fn one_version() -> Fixture {
+    let fixture = Fixture::new().await;
+    fixture.write("go.mod", "module git.example/m\n");
+    fixture.commit("one").await;
+    fixture.git(&["tag", "v1.0.0"]).await;
+    fixture
+}
+
+#[tokio::test]
+async fn a_mirror_may_vanish_at_any_time() {
+    let fixture = one_version().await;
+    let setup = Setup::new().await;
+    let repository = setup.open(&fixture.url()).await;
+    let commit = repository.find("v1.0.0").await.unwrap().unwrap().name;
+    fs_err::remove_dir_all(setup.mirror()).unwrap();
+    assert!(
+        repository
+            .file(&commit, "go.mod", 100)
+            .await
+            .unwrap()
+            .is_some()
+    );
+    fs_err::remove_dir_all(setup.mirror()).unwrap();
+    assert!(repository.find("v1.0.0").await.unwrap().is_some());
+    fs_err::remove_dir_all(setup.mirror()).unwrap();
+    let archive = repository.archive(&commit, "").await.unwrap();
+    assert_eq!(super::reading::archived(archive).await, ["go.mod"]);
+    // Broken, not gone.
+    fs_err::remove_dir_all(setup.mirror().join("objects")).unwrap();
+    fs_err::create_dir(setup.mirror().join("objects")).unwrap();
+    assert!(repository.tree(&commit, "").await.unwrap().is_some());
+    fs_err::remove_file(setup.mirror().join("HEAD")).unwrap();
+    assert!(repository.find("v1.0.0").await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn settings_written_into_a_mirror_have_no_power() {
+    let fixture = one_version().await;
+    let setup = Setup::new().await;
+    let repository = setup.open(&fixture.url()).await;
+    let commit = repository.find("v1.0.0").await.unwrap().unwrap().name;
+    let mirror = setup.mirror();
+    let trap = setup.folder.path().join("trapped");
+    fs_err::write(
+        mirror.join("config"),
+        format!("[core]\n\tbare = true\n\tfsmonitor = touch {0}\n\tsshCommand = touch {0}\n[filter \"x\"]\n\tsmudge = touch {0}\n", trap.display()),
+    )
+    .unwrap();
+    fs_err::write(mirror.join("info/attributes"), "* filter=x export-ignore\n").unwrap();
+    let archive = repository.archive(&commit, "").await.unwrap();
+    assert_eq!(super::reading::archived(archive).await, ["go.mod"]);
+    assert!(!trap.exists());
+    let config = fs_err::read_to_string(mirror.join("config")).unwrap();
+    assert!(!config.contains("filter"), "{config}");
+}
+
+#[tokio::test]
+async fn hooks_of_the_user_and_of_the_repository_do_not_run() {
+    let fixture = one_version().await;
+    let setup = Setup::new().await;
+    let hooks = setup.folder.path().join("hooks");
+    let trap = setup.folder.path().join("trapped");
+    fs_err::create_dir(&hooks).unwrap();
+    for hook in ["reference-transaction", "post-merge", "pre-auto-gc"] {
+        let file = hooks.join(hook);
+        fs_err::write(&file, format!("#!/bin/sh\ntouch {}\n", trap.display())).unwrap();
+        use std::os::unix::fs::PermissionsExt;
+        fs_err::set_permissions(&file, PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    setup.user_config(&format!("[core]\n\thooksPath = {}\n", hooks.display()));
+    let repository = setup.open(&fixture.url()).await;
+    repository.find("v1.0.0").await.unwrap().unwrap();
+    repository.complete_history().await.unwrap();
+    assert!(!trap.exists());
+}
+
+#[tokio::test]
+async fn the_users_rewriting_rules_work_for_transport() {
+    let fixture = one_version().await;
+    let setup = Setup::new().await;
+    setup.user_config(&format!(
+        "[url \"file://{}\"]\n\tinsteadOf = file:///no/such/place\n",
+        fixture.path().display()
+    ));
+    let url = crate::RepositoryUrl::parse("file:///no/such/place").unwrap();
+    let repository = setup.open(&url).await;
+    assert!(repository.find("v1.0.0").await.unwrap().is_some());
+    assert_eq!(repository.url(), &url);
+}
+
+#[tokio::test]
+async fn a_silent_program_is_stopped_with_all_that_it_started() {
+    let fixture = one_version().await;
+    let mut setup = Setup::new().await;
+    setup.options.stall_timeout = Duration::from_millis(300);
+    let git = setup.start().await;
+    let pids = setup.folder.path().join("pids");
+    setup
+        .program(&format!(
+            "sleep 600 &\necho $! >> {0}\nsleep 600 &\necho $! >> {0}\necho $$ >> {0}\nwait",
+            pids.display()
+        ))
+        .await;
+    let repository = git.open(&fixture.url(), Trust::Named).unwrap();
+    let stalled = repository.refs(Freshness::Recent).await.unwrap_err();
+    assert_eq!(stalled.kind(), SourceErrorKind::TimedOut, "{stalled}");
+    let pids: Vec<String> = fs_err::read_to_string(&pids)
+        .unwrap()
+        .lines()
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(pids.len(), 3);
+    for pid in pids {
+        gone(&pid).await;
+    }
+}
+
+#[tokio::test]
+async fn a_question_that_is_given_up_leaves_no_process() {
+    let fixture = one_version().await;
+    let setup = Setup::new().await;
+    let git = setup.start().await;
+    let pids = setup.folder.path().join("pids");
+    setup
+        .program(&format!("sleep 600 &\necho $! > {}\nwait", pids.display()))
+        .await;
+    let repository = git.open(&fixture.url(), Trust::Named).unwrap();
+    let pid = {
+        let asked = tokio::spawn(async move { repository.refs(Freshness::Recent).await });
+        let pid = loop {
+            let text = fs_err::read_to_string(&pids).unwrap_or_default();
+            if text.ends_with('\n') {
+                break text.trim().to_owned();
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        };
+        asked.abort();
+        pid
+    };
+    gone(&pid).await;
+}
+
+/// Waits until a process is no more, or only waits to be reaped by whoever inherited it.
+async fn gone(pid: &str) {
+    for _ in 0..400 {
+        let status = fs_err::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let state = status
+            .rsplit(") ")
+            .next()
+            .and_then(|rest| rest.chars().next());
+        if matches!(state, None | Some('Z' | 'X')) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("process {pid} is still there");
+}
+
+#[tokio::test]
+async fn a_fetch_beyond_its_limit_leaves_nothing() {
+    let fixture = Fixture::new().await;
+    let noise: Vec<u8> = (0..2_000_000).map(|_| fastrand::u8(..)).collect();
+    fixture.write("noise", noise);
+    fixture.commit("x").await;
+    let mut setup = Setup::new().await;
+    setup.options.fetch_bytes = 100_000;
+    let repository = setup.open(&fixture.url()).await;
+    let refused = repository.find("main").await.unwrap_err();
+    assert_eq!(refused.kind(), SourceErrorKind::TooLarge, "{refused}");
+    let left: Vec<_> = fs_err::read_dir(&setup.options.folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| !name.ends_with(".lock"))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[tokio::test]
+async fn a_tree_that_multiplies_itself_is_refused() {
+    let fixture = Fixture::new().await;
+    fixture.write("f", "x");
+    fixture.commit("x").await;
+    // Ten folders of ten folders … of one file.
+    let mut tree = fixture.git(&["rev-parse", "HEAD^{tree}"]).await;
+    for _ in 0..6 {
+        let entries: String = (0..10)
+            .map(|n| format!("040000 tree {tree}\td{n}\n"))
+            .collect();
+        fixture.write("list", entries);
+        tree = fixture
+            .git(&["-c", "alias.make=!git mktree < list", "make"])
+            .await;
+    }
+    let commit = fixture.git(&["commit-tree", "-m", "bomb", &tree]).await;
+    fixture
+        .git(&["update-ref", "refs/heads/bomb", &commit])
+        .await;
+    let mut setup = Setup::new().await;
+    setup.options.files = 5_000;
+    let repository = setup.open(&fixture.url()).await;
+    let commit = repository.find("bomb").await.unwrap().unwrap().name;
+    let refused = repository.tree(&commit, "").await.unwrap_err();
+    assert_eq!(refused.kind(), SourceErrorKind::TooLarge, "{refused}");
+    assert_eq!(
+        repository
+            .tree(&commit, "d0/d0/d0/d0")
+            .await
+            .unwrap()
+            .unwrap()
+            .len(),
+        100
+    );
+}
+
+#[tokio::test]
+async fn many_repositories_share_two_children() {
+    let mut fixtures = Vec::new();
+    for _ in 0..4 {
+        fixtures.push(one_version().await);
+    }
+    let mut setup = Setup::new().await;
+    setup.options.children = 2;
+    let git = setup.start().await;
+    let mut asked = tokio::task::JoinSet::new();
+    for fixture in &fixtures {
+        for _ in 0..2 {
+            let repository = git.open(&fixture.url(), Trust::Named).unwrap();
+            asked.spawn(async move {
+                let commit = repository.find("v1.0.0").await.unwrap().unwrap().name;
+                for _ in 0..3 {
+                    repository
+                        .file(&commit, "go.mod", 100)
+                        .await
+                        .unwrap()
+                        .unwrap();
+                    let archive = repository.archive(&commit, "").await.unwrap();
+                    // A file is asked for while an archive is open.
+                    repository
+                        .file(&commit, "go.mod", 100)
+                        .await
+                        .unwrap()
+                        .unwrap();
+                    assert_eq!(super::reading::archived(archive).await, ["go.mod"]);
+                }
+            });
+        }
+    }
+    while let Some(done) = asked.join_next().await {
+        done.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_mirror_that_another_process_fills_is_waited_for() {
+    let fixture = one_version().await;
+    let mut setup = Setup::new().await;
+    setup.options.queue_timeout = Duration::from_millis(300);
+    let repository = setup.open(&fixture.url()).await;
+    repository.refs(Freshness::Recent).await.unwrap();
+    let url = fixture.url();
+    let mirror = super::super::mirror::Mirror::new(&setup.options.folder, &url, Trust::Named);
+    let held = mirror.try_lock().unwrap().unwrap();
+    let busy = repository.find("v1.0.0").await.unwrap_err();
+    assert_eq!(busy.kind(), SourceErrorKind::Busy, "{busy}");
+    drop(held);
+    assert!(repository.find("v1.0.0").await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn two_engines_fill_one_mirror_without_harm() {
+    let fixture = one_version().await;
+    let setup = Setup::new().await;
+    let (one, other) = (
+        setup.open(&fixture.url()).await,
+        setup.open(&fixture.url()).await,
+    );
+    let (a, b) = tokio::join!(one.find("v1.0.0"), other.find("v1.0.0"));
+    assert_eq!(a.unwrap(), b.unwrap());
+    let fetches = setup
+        .commands()
+        .iter()
+        .filter(|command| *command == "fetch")
+        .count();
+    assert_eq!(fetches, 1);
+}
+
+#[tokio::test]
+async fn the_least_recently_used_mirror_is_removed_for_space() {
+    let (old, new) = (one_version().await, one_version().await);
+    let setup = Setup::new().await;
+    let git = setup.start().await;
+    for fixture in [&old, &new] {
+        let repository = git.open(&fixture.url(), Trust::Named).unwrap();
+        repository.find("v1.0.0").await.unwrap().unwrap();
+    }
+    let mirrors = &setup.options.folder;
+    let mirror = |fixture: &Fixture| {
+        super::super::mirror::Mirror::new(mirrors, &fixture.url(), Trust::Named)
+    };
+    let (old, new) = (mirror(&old), mirror(&new));
+    // Both are in use.
+    assert_eq!(
+        super::super::mirror::shrink(mirrors, 0).unwrap(),
+        Vec::<String>::new()
+    );
+    let hour_ago = std::time::SystemTime::from(jiff::Timestamp::now()) - Duration::from_secs(3600);
+    let size = fs_err::OpenOptions::new()
+        .write(true)
+        .open(old.folder.join("larder-size"))
+        .unwrap();
+    size.into_parts().0.set_modified(hour_ago).unwrap();
+    assert_eq!(
+        super::super::mirror::shrink(mirrors, 1 << 40).unwrap(),
+        Vec::<String>::new()
+    );
+    assert_eq!(super::super::mirror::shrink(mirrors, 0).unwrap(), [old.key]);
+    assert!(!old.folder.exists());
+    assert!(new.folder.exists());
+}
+
+#[tokio::test]
+async fn a_protocol_that_is_not_allowed_is_refused_before_git_is_asked() {
+    let fixture = one_version().await;
+    let mut setup = Setup::new().await;
+    setup.options.protocols = [crate::GitProtocol::Https].into();
+    let git = setup.start().await;
+    let refused = git.open(&fixture.url(), Trust::Named).err().unwrap();
+    assert_eq!(refused.kind(), SourceErrorKind::Refused, "{refused}");
+    assert_eq!(setup.commands(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn every_process_that_is_started_is_told_to_have_ended() {
+    let fixture = one_version().await;
+    let setup = Setup::new().await;
+    {
+        let repository = setup.open(&fixture.url()).await;
+        let commit = repository.find("v1.0.0").await.unwrap().unwrap().name;
+        super::reading::archived(repository.archive(&commit, "").await.unwrap()).await;
+    }
+    let mut started = setup.heard.started.lock().clone();
+    started.sort();
+    let finished = setup.heard.finished.lock().clone();
+    assert!(started.contains(&ProcessKind::Objects));
+    let ok = |kind| finished.contains(&(kind, Ok(())));
+    assert!(ok(ProcessKind::Listing) && ok(ProcessKind::Fetch) && ok(ProcessKind::Archive));
+}
+
+#[tokio::test]
+async fn without_git_or_with_an_old_one_the_words_say_what_to_install() {
+    let setup = Setup::new().await;
+    setup.program("echo git version 2.28.0").await;
+    let old = crate::Git::find(setup.options.clone()).await.err().unwrap();
+    assert!(old.to_string().contains("2.28.0"), "{old}");
+    assert!(old.to_string().contains("install git 2.29"), "{old}");
+    setup.program("echo something else").await;
+    let broken = crate::Git::find(setup.options.clone()).await.err().unwrap();
+    assert!(broken.to_string().contains("something else"), "{broken}");
+    let mut options = setup.options.clone();
+    options.environment = vec![("PATH".into(), "/nowhere:relative".into())];
+    let missing = crate::Git::find(options).await.err().unwrap();
+    assert!(
+        missing.to_string().contains("install git 2.29"),
+        "{missing}"
+    );
+}
