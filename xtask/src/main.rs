@@ -27,6 +27,7 @@ mod suite_c;
 mod test;
 mod tools;
 mod walls;
+mod zip_sums;
 
 use std::process::ExitCode;
 
@@ -43,6 +44,7 @@ usage: cargo xtask COMMAND
                     files, start, graph) is only printed
   oracle [FILTER]   every answer of `direct` beside that of the go command, over repositories of every shape
   suite-c [REGEX]   Go's own module scripts against Go's test proxy, with and without Larder in front
+  zip-sums [N]      the zips of N published modules (60), made anew and compared with Go's own table of hashes
 
 bench, graph, oracle and suite-c use the binary that XTASK_LARDER names, if it is set, instead of building one.
 ";
@@ -60,6 +62,8 @@ fn main() -> ExitCode {
         ["oracle"] => oracle::run(None),
         ["oracle", filter] => oracle::run(Some(filter)),
         ["suite-c"] => suite_c::run_suite(None),
+        ["zip-sums"] => zip_sums::compare(None),
+        ["zip-sums", modules] => zip_sums::compare(Some(modules)),
         ["suite-c", scripts] => suite_c::run_suite(Some(scripts)),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

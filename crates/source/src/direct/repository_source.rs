@@ -54,8 +54,8 @@ impl RepositorySource {
         }
     }
 
-    /// Completes a failure with what was looked for, and with who failed where nobody has said so below.
-    fn blame(&self, module_path: &ModulePath, error: SourceError) -> SourceError {
+    /// Completes a failure with who failed, where nobody has said so below.
+    fn blame(&self, error: SourceError, module_path: &ModulePath) -> SourceError {
         let mut error = error.on_the_way_to_repository_of(module_path);
         let failure = &mut error.0;
         failure.source.get_or_insert_with(|| self.name.clone());
@@ -93,25 +93,21 @@ impl RepositorySource {
 #[async_trait]
 impl Source for RepositorySource {
     async fn list(&self, module_path: &ModulePath) -> Result<Listing, SourceError> {
-        let module = self
-            .module(module_path)
-            .map_err(|error| self.blame(module_path, error))?;
-        let versions = module.versions(Freshness::Recent).await;
+        let versions = async { self.module(module_path)?.versions(Freshness::Recent).await };
         Ok(Listing {
-            versions: versions.map_err(|error| self.blame(module_path, error))?,
+            versions: versions
+                .await
+                .map_err(|error| self.blame(error, module_path))?,
             source: self.name.clone(),
         })
     }
 
     async fn latest(&self, module_path: &ModulePath) -> Result<Resolved, SourceError> {
-        let module = self
-            .module(module_path)
-            .map_err(|error| self.blame(module_path, error))?;
-        let latest = module
-            .latest()
-            .await
-            .map_err(|error| self.blame(module_path, error))?;
-        Ok(self.resolved(&latest))
+        let latest = async { self.module(module_path)?.latest().await };
+        match latest.await {
+            Ok(info) => Ok(self.resolved(&info)),
+            Err(error) => Err(self.blame(error, module_path)),
+        }
     }
 
     async fn resolve(
@@ -119,12 +115,11 @@ impl Source for RepositorySource {
         module_path: &ModulePath,
         revision: &Revision,
     ) -> Result<Resolved, SourceError> {
-        let module = self
-            .module(module_path)
-            .map_err(|error| self.blame(module_path, error))?;
-        let found = module.stat(revision.as_str()).await;
-        let (_, info) = found.map_err(|error| self.blame(module_path, error))?;
-        Ok(self.resolved(&info))
+        let found = async { self.module(module_path)?.stat(revision.as_str()).await };
+        match found.await {
+            Ok((_, info)) => Ok(self.resolved(&info)),
+            Err(error) => Err(self.blame(error, module_path)),
+        }
     }
 
     async fn fetch(
@@ -135,7 +130,7 @@ impl Source for RepositorySource {
     ) -> Result<Fetched, SourceError> {
         self.pour_file(module, kind, sink)
             .await
-            .map_err(|error| self.blame(module.path(), error))?;
+            .map_err(|error| self.blame(error, module.path()))?;
         Ok(Fetched {
             source: self.name.clone(),
             attempts: 1,
