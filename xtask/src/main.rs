@@ -17,12 +17,14 @@
 mod bench;
 mod dependencies;
 mod docs;
+mod go_scripts;
 mod graph;
 mod http;
 mod larder;
 mod oracle;
 mod process;
 mod repository;
+mod suite_b;
 mod suite_c;
 mod test;
 mod tools;
@@ -43,6 +45,7 @@ usage: cargo xtask COMMAND
   bench [PART]      figures against nginx over the same folder, appended to bench/RESULTS.md; a PART (nginx,
                     files, start, graph) is only printed
   oracle [FILTER]   every answer of `direct` beside that of the go command, over repositories of every shape
+  suite-b [REGEX]   Go's own scripts of direct mode, with Larder in the place of the repositories
   suite-c [REGEX]   Go's own module scripts against Go's test proxy, with and without Larder in front
   zip-sums [N]      the zips of N published modules (60), made anew and compared with Go's own table of hashes
 
@@ -61,6 +64,8 @@ fn main() -> ExitCode {
         ["bench", part] => bench::run_part(part),
         ["oracle"] => oracle::run(None),
         ["oracle", filter] => oracle::run(Some(filter)),
+        ["suite-b"] => suite_b::run_suite(None),
+        ["suite-b", scripts] => suite_b::run_suite(Some(scripts)),
         ["suite-c"] => suite_c::run_suite(None),
         ["zip-sums"] => zip_sums::compare(None),
         ["zip-sums", modules] => zip_sums::compare(Some(modules)),

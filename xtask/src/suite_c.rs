@@ -10,14 +10,13 @@
 //! proxy as its upstream; it has no route for tests.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
+use crate::go_scripts::{self, Run, Verdict};
 use crate::larder::{self, Larder};
-use crate::process::{line, output, run};
+use crate::process::run;
 use crate::{Outcome, repository};
 
 /// Scripts that ask the test proxy for its deliberate faults, by sub-paths of its own (`/mod/404/…`,
@@ -114,35 +113,6 @@ fn worse_behind(
         .collect()
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    Passed,
-    Failed,
-    Skipped,
-}
-
-struct Run {
-    results: BTreeMap<String, Verdict>,
-    log: PathBuf,
-}
-
-impl Run {
-    fn cells(&self) -> String {
-        let count = |verdict| {
-            self.results
-                .values()
-                .filter(|found| **found == verdict)
-                .count()
-        };
-        format!(
-            "{} | {} | {}",
-            count(Verdict::Passed),
-            count(Verdict::Failed),
-            count(Verdict::Skipped)
-        )
-    }
-}
-
 struct Suite {
     /// Go's test program with the two words changed.
     program: PathBuf,
@@ -159,8 +129,7 @@ struct Suite {
 
 impl Suite {
     fn prepare(scripts: &str) -> Outcome<Self> {
-        let root = PathBuf::from(output(Command::new("go").args(["env", "GOROOT"]))?.trim());
-        let source = root.join("src/cmd/go");
+        let source = go_scripts::source_folder()?;
         let original = source.join("proxy_test.go");
         let text = fs_err::read_to_string(&original)?;
         let work = repository::target_folder()?.join("suite-c");
@@ -193,7 +162,7 @@ impl Suite {
             work,
             address: free.to_string(),
             database: constant(&text, "testSumDBVerifierKey")?.to_owned(),
-            scripts: format!("TestScript/^{scripts}"),
+            scripts: scripts.to_owned(),
         })
     }
 
@@ -228,42 +197,17 @@ impl Suite {
     }
 
     fn run(&self, name: &str, front: Option<&str>, arguments: &[&str]) -> Outcome<Run> {
-        let log = self.work.join(format!("{name}.log"));
-        let file = fs_err::File::create(&log)?.into_parts().0;
         let mut command = Command::new(&self.program);
         command
-            .args([
-                "-test.v",
-                "-test.parallel",
-                "2",
-                "-test.timeout",
-                "40m",
-                "-test.run",
-                &self.scripts,
-            ])
             .args(arguments)
             .env(LISTEN, &self.address)
             .env(FRONT, front.unwrap_or_default())
-            .current_dir(&self.source)
-            .stdin(Stdio::null())
-            .stdout(file.try_clone()?)
-            .stderr(file);
-        let began = Instant::now();
-        // Its status says whether any script failed, and some need a network that is not there: what
-        // counts is the comparison.
-        let status = command
-            .status()
-            .map_err(|error| format!("`{}`: {error}", line(&command)))?;
-        let results = verdicts(&log)?;
-        if results.is_empty() {
-            return Err(format!("no script ran ({status}):\n{}", larder::tail(&log)).into());
-        }
-        println!(
-            "{} scripts in {:.0} s",
-            results.len(),
-            Duration::as_secs_f64(&began.elapsed())
-        );
-        Ok(Run { results, log })
+            .current_dir(&self.source);
+        go_scripts::run(
+            &mut command,
+            &self.scripts,
+            &self.work.join(format!("{name}.log")),
+        )
     }
 }
 
@@ -327,59 +271,9 @@ fn constant<'a>(text: &'a str, name: &str) -> Outcome<&'a str> {
         .ok_or_else(|| format!("Go's proxy_test.go has no constant {name}").into())
 }
 
-fn verdicts(log: &Path) -> Outcome<BTreeMap<String, Verdict>> {
-    let mut results = BTreeMap::new();
-    for line in BufReader::new(fs_err::File::open(log)?).split(b'\n') {
-        if let Some((script, verdict)) = verdict(&String::from_utf8_lossy(&line?)) {
-            results.insert(script, verdict);
-        }
-    }
-    Ok(results)
-}
-
-/// `    --- PASS: TestScript/mod_case (1.20s)` as its script and its verdict.
-fn verdict(line: &str) -> Option<(String, Verdict)> {
-    let (word, rest) = line
-        .trim_start()
-        .strip_prefix("--- ")?
-        .split_once(": TestScript/")?;
-    let verdict = match word {
-        "PASS" => Verdict::Passed,
-        "FAIL" => Verdict::Failed,
-        "SKIP" => Verdict::Skipped,
-        _ => return None,
-    };
-    Some((rest.split(' ').next()?.to_owned(), verdict))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Verdict, constant, verdict, with_front, worse_behind};
-
-    #[test]
-    fn result_lines_are_read() {
-        let check = |line: &str, expected: Option<(&str, Verdict)>| {
-            assert_eq!(
-                verdict(line),
-                expected.map(|(script, verdict)| (script.to_owned(), verdict)),
-                "{line}"
-            );
-        };
-        check(
-            "    --- PASS: TestScript/mod_case (1.20s)",
-            Some(("mod_case", Verdict::Passed)),
-        );
-        check(
-            "    --- FAIL: TestScript/mod_query (0.10s)",
-            Some(("mod_query", Verdict::Failed)),
-        );
-        check(
-            "    --- SKIP: TestScript/mod_hg (0.00s)",
-            Some(("mod_hg", Verdict::Skipped)),
-        );
-        check("--- PASS: TestScript (0.10s)", None);
-        check("=== RUN   TestScript/mod_case", None);
-    }
+    use super::{Verdict, constant, with_front, worse_behind};
 
     #[test]
     fn only_scripts_that_fail_behind_alone_are_worse() {

@@ -11,12 +11,14 @@ mod repository;
 mod ssh;
 #[cfg(test)]
 mod tests;
+mod tls_relay;
 
 pub use forward_proxy::ForwardProxy;
 pub use http::GitHttpServer;
 pub(crate) use http::GitRoutes;
 pub use repository::{GitRepository, NewCommit};
 pub use ssh::SshServer;
+pub use tls_relay::TlsRelay;
 
 use std::path::Path;
 use std::process::Command;

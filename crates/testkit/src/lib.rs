@@ -47,7 +47,7 @@ mod zip;
 pub use ca::{Leaf, TestCa};
 pub use client::{Answer, Connection, Ending, Head};
 pub use gate::Gate;
-pub use git::{ForwardProxy, GitHttpServer, GitRepository, NewCommit, SshServer};
+pub use git::{ForwardProxy, GitHttpServer, GitRepository, NewCommit, SshServer, TlsRelay};
 pub use go_command::{GoCommand, GoOutput};
 pub use larder::{Exited, Larder, LarderBuilder};
 pub use module::{LargeZip, Module, ZipVariant, escape, sha256_hex};
