@@ -88,6 +88,38 @@ impl Request {
         Ok(Self::Resolve(path, Revision::from_checked(revision.into())))
     }
 
+    /// The path that asks for it, without a leading slash: plain text, which [`SafeUrl::join_path`](crate::SafeUrl::join_path) makes fit for a URL.
+    pub fn path(&self) -> String {
+        match self {
+            Self::List(module_path) => format!("{}/@v/list", module_path.escape().as_str()),
+            Self::Latest(module_path) => format!("{}/@latest", module_path.escape().as_str()),
+            Self::File(module, kind) => format!(
+                "{}/@v/{}.{}",
+                module.path().escape().as_str(),
+                module.version().escape().as_str(),
+                kind.extension()
+            ),
+            Self::Resolve(module_path, revision) => format!(
+                "{}/@v/{}.info",
+                module_path.escape().as_str(),
+                revision.escape().as_str()
+            ),
+            Self::Sumdb { name, request } => {
+                let rest = match request {
+                    SumdbRequest::Supported => "supported".to_owned(),
+                    SumdbRequest::Latest => "latest".to_owned(),
+                    SumdbRequest::Lookup(module) => format!(
+                        "lookup/{}@{}",
+                        module.path().escape().as_str(),
+                        module.version().escape().as_str()
+                    ),
+                    SumdbRequest::Tile(tile) => tile.path(),
+                };
+                format!("sumdb/{name}/{rest}")
+            }
+        }
+    }
+
     /// The module that is asked for, if it is one.
     pub fn module_path(&self) -> Option<&ModulePath> {
         match self {

@@ -3,15 +3,17 @@
 //! The flags of the settings come from the table; this file adds the commands and what only one of
 //! them takes. A command that is not built yet is not here.
 
+use crate::commands::compare;
 use crate::commands::env::profile::{Emit, Profile, Wish};
 use crate::commands::explain::Question;
+use crate::commands::trace;
 use crate::settings::complaint::{Complaint, did_you_mean};
 use crate::settings::table::{Fallback, Kind, SETTINGS, Setting};
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command as Grammar};
 use diagnosis::code::Code;
-use gomod::ModulePath;
+use gomod::{ModulePath, ModuleVersion, Query, SafeUrl, Version};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -55,6 +57,16 @@ pub(crate) enum Action {
     /// Change the go environment.
     EnvUse {
         wish: Wish,
+        form: Form,
+    },
+    /// Walk as `go get` does, and show it.
+    Trace {
+        question: trace::Question,
+        form: Form,
+    },
+    /// Set GOPROXY services side by side.
+    Compare {
+        question: compare::Question,
         form: Form,
     },
     /// Print the pages of the reference, for `docs/`.
@@ -101,6 +113,8 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Act
         Some(("config", matches)) => Ok(config_action(matches)),
         Some(("explain", matches)) => explain_action(matches),
         Some(("env", matches)) => env_action(matches),
+        Some(("trace", matches)) => trace_action(matches),
+        Some(("compare", matches)) => compare_action(matches),
         Some((REFERENCE, _)) => Ok(Action::Reference),
         _ => Err(Stop::Text(grammar().render_help().to_string())),
     }
@@ -136,17 +150,7 @@ fn form(matches: &ArgMatches) -> Form {
 fn env_action(matches: &ArgMatches) -> Result<Action, Stop> {
     match matches.subcommand() {
         Some(("route", matches)) => {
-            let text = matches
-                .get_one::<String>(MODULE)
-                .cloned()
-                .unwrap_or_default();
-            let path = text.split('@').next().unwrap_or_default();
-            let module_path = ModulePath::parse(path).map_err(|error| {
-                Stop::Wrong(
-                    Complaint::from_error(error)
-                        .hint("write it as in an import: git.example/team/module"),
-                )
-            })?;
+            let (module_path, _query) = module_and_query(matches)?;
             Ok(Action::EnvRoute {
                 module_path,
                 form: form(matches),
@@ -172,6 +176,87 @@ fn env_action(matches: &ArgMatches) -> Result<Action, Stop> {
             form: form(matches),
         }),
     }
+}
+
+/// `MODULE[@QUERY]`.
+fn module_and_query(matches: &ArgMatches) -> Result<(ModulePath, Query), Stop> {
+    let text = matches
+        .get_one::<String>(MODULE)
+        .cloned()
+        .unwrap_or_default();
+    let (path, query) = text.split_once('@').unwrap_or((&text, ""));
+    let wrong = |error| {
+        Stop::Wrong(
+            Complaint::from_error(error)
+                .hint("write it as for `go get`: git.example/team/module@v1.2.3"),
+        )
+    };
+    Ok((
+        ModulePath::parse(path).map_err(wrong)?,
+        Query::parse(query).map_err(wrong)?,
+    ))
+}
+
+fn trace_action(matches: &ArgMatches) -> Result<Action, Stop> {
+    let (module_path, query) = module_and_query(matches)?;
+    let question = trace::Question {
+        module_path,
+        query,
+        proxy: matches.get_one::<String>(PROXY).cloned(),
+        ca_file: matches.get_one::<PathBuf>(CA).cloned(),
+        curl: matches.get_flag(CURL),
+    };
+    Ok(Action::Trace {
+        question,
+        form: form(matches),
+    })
+}
+
+fn compare_action(matches: &ArgMatches) -> Result<Action, Stop> {
+    let texts = |name: &str| -> Vec<String> {
+        let given = matches.get_many::<String>(name);
+        given.into_iter().flatten().cloned().collect()
+    };
+    let wrong = |error, hint: &str| Stop::Wrong(Complaint::from_error(error).hint(hint));
+    let service = |text: &String| match SafeUrl::parse(text) {
+        Ok(url) if matches!(url.expose().scheme(), "http" | "https") => Ok(url),
+        Ok(url) => Err(Stop::Wrong(
+            Complaint::new(format!("`{url}` is no http or https URL"))
+                .hint("name the base URL of a GOPROXY service: https://mirror.example"),
+        )),
+        Err(error) => Err(wrong(
+            error,
+            "name the base URL of a GOPROXY service: https://mirror.example",
+        )),
+    };
+    let module = |text: &String| {
+        let (path, version) = text.split_once('@').unwrap_or((text, ""));
+        let parsed = ModulePath::parse(path)
+            .and_then(|path| ModuleVersion::new(path, Version::parse(version)?));
+        parsed.map_err(|error| {
+            wrong(
+                error,
+                "write MODULE@VERSION with a whole version: example.com/a@v1.2.3",
+            )
+        })
+    };
+    let private = match matches.get_one::<String>(PRIVATE_MODULE) {
+        Some(text) => {
+            Some(ModulePath::parse(text).map_err(|error| wrong(error, "write a module path"))?)
+        }
+        None => None,
+    };
+    let question = compare::Question {
+        services: texts(URL).iter().map(service).collect::<Result<_, _>>()?,
+        modules: texts(SAMPLE).iter().map(module).collect::<Result<_, _>>()?,
+        private,
+        requests: matches.get_one::<u32>(REQUESTS).copied().unwrap_or(60),
+        ca_file: matches.get_one::<PathBuf>(CA).cloned(),
+    };
+    Ok(Action::Compare {
+        question,
+        form: form(matches),
+    })
 }
 
 fn config_action(matches: &ArgMatches) -> Action {
@@ -208,6 +293,12 @@ const PRIVATE_PATTERNS: &str = "private-patterns";
 const EMIT: &str = "emit";
 const DRY_RUN: &str = "dry-run";
 const UNDO: &str = "undo";
+const CA: &str = "ca";
+const CURL: &str = "curl";
+const URL: &str = "URL";
+const SAMPLE: &str = "module";
+const PRIVATE_MODULE: &str = "private-module";
+const REQUESTS: &str = "requests";
 
 /// The whole grammar, for parsing and for the reference.
 pub(crate) fn grammar() -> Grammar {
@@ -275,6 +366,8 @@ pub(crate) fn grammar() -> Grammar {
                 )
                 .arg(json()),
         )
+        .subcommand(trace_grammar(&json))
+        .subcommand(compare_grammar(&json))
         .subcommand(env_grammar(&json))
         .subcommand(
             Grammar::new("config")
@@ -302,6 +395,85 @@ pub(crate) fn grammar() -> Grammar {
                 ),
         )
         .subcommand(Grammar::new(REFERENCE).hide(true))
+}
+
+fn ca() -> Arg {
+    Arg::new(CA)
+        .long(CA)
+        .value_name("FILE")
+        .value_parser(clap::value_parser!(PathBuf))
+        .help("Trust these certificates (PEM) besides the system's")
+}
+
+fn trace_grammar(json: &dyn Fn() -> Arg) -> Grammar {
+    Grammar::new("trace")
+        .about("Show what `go get` asks, request by request, with timings and verification")
+        .long_about(
+            "Show what `go get MODULE@QUERY` asks, request by request, live: the list, the version, the go.mod file, the checksum \
+             database with its proofs, the zip; of whom, how long each part took, who answered with which certificate, and \
+             why the other entries of GOPROXY did not. Everything is verified; nothing is kept.\n\n\
+             Exit status: 0 `go get` would work, 1 it would fail, 2 used wrongly.",
+        )
+        .arg(
+            Arg::new(MODULE)
+                .value_name("MODULE[@QUERY]")
+                .required(true)
+                .help("A module path, and a version, branch, commit or range"),
+        )
+        .arg(
+            Arg::new(PROXY)
+                .long(PROXY)
+                .value_name("LIST")
+                .help("A GOPROXY list instead of the environment's"),
+        )
+        .arg(ca())
+        .arg(
+            Arg::new(CURL)
+                .long(CURL)
+                .action(ArgAction::SetTrue)
+                .conflicts_with(JSON)
+                .help("Show the walk as curl commands"),
+        )
+        .arg(json())
+}
+
+fn compare_grammar(json: &dyn Fn() -> Arg) -> Grammar {
+    Grammar::new("compare")
+        .about("Set GOPROXY services side by side: speed, completeness, hashes, protocol")
+        .long_about(
+            "Ask every service for the same modules, one request at a time, and set side by side how fast it answers, what is \
+             missing, whether its hashes are those of the checksum database, what it lists, and how it keeps to the \
+             protocol. The last line is a GOPROXY list of the sound ones.\n\n\
+             Exit status: 0 all are sound, 1 one is not, 2 used wrongly.",
+        )
+        .arg(
+            Arg::new(URL)
+                .required(true)
+                .num_args(1..)
+                .help("The base URLs of the services"),
+        )
+        .arg(
+            Arg::new(SAMPLE)
+                .long(SAMPLE)
+                .value_name("MODULE@VERSION")
+                .action(ArgAction::Append)
+                .help("Ask for this module instead of the fixed set; may be repeated"),
+        )
+        .arg(
+            Arg::new(PRIVATE_MODULE)
+                .long(PRIVATE_MODULE)
+                .value_name("MODULE")
+                .help("Also ask for this private module; every service learns its name"),
+        )
+        .arg(
+            Arg::new(REQUESTS)
+                .long(REQUESTS)
+                .value_name("NUMBER")
+                .value_parser(clap::value_parser!(u32).range(1..=10_000))
+                .help("The most requests to one service [default: 60]"),
+        )
+        .arg(ca())
+        .arg(json())
 }
 
 fn env_grammar(json: &dyn Fn() -> Arg) -> Grammar {
@@ -453,6 +625,11 @@ fn stop(error: clap::Error) -> Stop {
                 EMIT,
                 DRY_RUN,
                 UNDO,
+                CA,
+                CURL,
+                SAMPLE,
+                PRIVATE_MODULE,
+                REQUESTS,
             ]);
             let name = written.trim_start_matches('-');
             match did_you_mean(name, flags) {
@@ -474,8 +651,9 @@ fn stop(error: clap::Error) -> Stop {
     }
 }
 
-const COMMANDS: [&str; 9] = [
-    "serve", "exec", "explain", "env", "route", "use", "config", "check", "show",
+const COMMANDS: [&str; 11] = [
+    "serve", "exec", "explain", "trace", "compare", "env", "route", "use", "config", "check",
+    "show",
 ];
 
 /// Clap's first line without its `error:`, for what needs no words of our own.

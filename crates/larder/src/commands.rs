@@ -1,10 +1,12 @@
 //! The commands. Each reads its settings, does one thing, and says how it ended.
 
+pub(crate) mod compare;
 pub(crate) mod config;
 pub(crate) mod env;
 pub(crate) mod exec;
 pub(crate) mod explain;
 pub(crate) mod serve;
+pub(crate) mod trace;
 
 use crate::settings::complaint::Complaint;
 use crate::settings::environment::Environment;

@@ -12,6 +12,7 @@ mod logging;
 mod reference;
 mod settings;
 mod terminal;
+mod timed_http;
 mod wiring;
 
 use command_line::{Action, Stop};
@@ -40,6 +41,10 @@ fn main() -> ExitCode {
             commands::env::route::route(&environment, &module_path, form)
         }
         Action::EnvUse { wish, form } => commands::env::profile::apply(&environment, &wish, form),
+        Action::Trace { question, form } => commands::trace::trace(&environment, &question, form),
+        Action::Compare { question, form } => {
+            commands::compare::compare(&environment, &question, form)
+        }
         Action::Reference => {
             terminal::data(&format!("{:#}\n", serde_json::json!(reference::pages())));
             Outcome::Fine

@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use gomod::{FileKind, ModulePath, ModuleVersion, Revision, SafeUrl};
+use gomod::{FileKind, ModulePath, ModuleVersion, Request, Revision, SafeUrl};
 use tokio::sync::mpsc;
 
 use crate::answer::{self, AnswerKind};
@@ -244,7 +244,7 @@ impl Source for FileSource {
     }
 
     async fn latest(&self, module_path: &ModulePath) -> Result<Resolved, SourceError> {
-        let below = format!("{}/@latest", module_path.escape().as_str());
+        let below = Request::Latest(module_path.clone()).path();
         let body = self.read_small(below.clone(), AnswerKind::Info).await?;
         Ok(Resolved {
             info: answer::read_info(&body).map_err(|error| self.blame(error, &below))?,
@@ -258,11 +258,7 @@ impl Source for FileSource {
         module_path: &ModulePath,
         revision: &Revision,
     ) -> Result<Resolved, SourceError> {
-        let below = format!(
-            "{}/@v/{}.info",
-            module_path.escape().as_str(),
-            revision.escape().as_str()
-        );
+        let below = Request::Resolve(module_path.clone(), revision.clone()).path();
         let body = self.read_small(below.clone(), AnswerKind::Info).await?;
         Ok(Resolved {
             info: answer::read_resolved(module_path, revision, &body)
@@ -278,12 +274,7 @@ impl Source for FileSource {
         kind: FileKind,
         sink: &mut dyn Sink,
     ) -> Result<Fetched, SourceError> {
-        let below = format!(
-            "{}/@v/{}.{}",
-            module.path().escape().as_str(),
-            module.version().escape().as_str(),
-            kind.extension()
-        );
+        let below = Request::File(module.clone(), kind).path();
         if kind == FileKind::Info {
             let body = self.read_small(below.clone(), AnswerKind::Info).await?;
             answer::check_info_of(module, &body).map_err(|error| self.blame(error, &below))?;

@@ -127,7 +127,7 @@ impl TlsRoots {
     }
 
     /// The TLS set-up of a client that trusts these roots, with HTTP/2 on offer.
-    pub(crate) fn client_config(&self) -> Result<ClientConfig, rustls::Error> {
+    pub fn client_config(&self) -> Result<ClientConfig, rustls::Error> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?

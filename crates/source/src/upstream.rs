@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use gomod::{FileKind, ModulePath, ModuleVersion, Revision, SafeUrl};
+use gomod::{FileKind, ModulePath, ModuleVersion, Request, Revision, SafeUrl};
 use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderValue};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -341,7 +341,7 @@ impl Upstream {
 #[async_trait]
 impl Source for Upstream {
     async fn list(&self, module_path: &ModulePath) -> Result<Listing, SourceError> {
-        let path = format!("{}/@v/list", module_path.escape().as_str());
+        let path = Request::List(module_path.clone()).path();
         let (body, _) = self.ask_small(&path, AnswerKind::List).await?;
         Ok(Listing {
             versions: answer::read_list(&body),
@@ -350,7 +350,7 @@ impl Source for Upstream {
     }
 
     async fn latest(&self, module_path: &ModulePath) -> Result<Resolved, SourceError> {
-        let path = format!("{}/@latest", module_path.escape().as_str());
+        let path = Request::Latest(module_path.clone()).path();
         let (body, _) = self.ask_small(&path, AnswerKind::Info).await?;
         Ok(Resolved {
             info: answer::read_info(&body).map_err(|error| self.blame(error, &path))?,
@@ -364,11 +364,7 @@ impl Source for Upstream {
         module_path: &ModulePath,
         revision: &Revision,
     ) -> Result<Resolved, SourceError> {
-        let path = format!(
-            "{}/@v/{}.info",
-            module_path.escape().as_str(),
-            revision.escape().as_str()
-        );
+        let path = Request::Resolve(module_path.clone(), revision.clone()).path();
         let (body, _) = self.ask_small(&path, AnswerKind::Info).await?;
         Ok(Resolved {
             info: answer::read_resolved(module_path, revision, &body)
@@ -384,12 +380,7 @@ impl Source for Upstream {
         kind: FileKind,
         sink: &mut dyn Sink,
     ) -> Result<Fetched, SourceError> {
-        let path = format!(
-            "{}/@v/{}.{}",
-            module.path().escape().as_str(),
-            module.version().escape().as_str(),
-            kind.extension()
-        );
+        let path = Request::File(module.clone(), kind).path();
         let attempts = if kind == FileKind::Info {
             let (body, attempts) = self.ask_small(&path, AnswerKind::Info).await?;
             answer::check_info_of(module, &body).map_err(|error| self.blame(error, &path))?;

@@ -28,6 +28,12 @@ fn describe(request: &Request) -> String {
 fn check(target: &str, expected: &str) {
     let request = Request::parse(target).unwrap();
     assert_eq!(describe(&request), expected);
+    let written = format!("/{}", request.path().replace('%', "%25"));
+    assert_eq!(
+        Request::parse(&written),
+        Ok(request),
+        "{target} is written as {written}"
+    );
 }
 
 #[track_caller]

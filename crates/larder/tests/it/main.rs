@@ -10,6 +10,7 @@
 )]
 
 mod checksum;
+mod compare;
 mod crash;
 mod env;
 mod fallback;
@@ -20,6 +21,7 @@ mod protocol;
 mod refresh;
 mod startup;
 mod tls;
+mod trace;
 mod upstream_faults;
 
 use testkit::{Answer, FakeUpstream, Larder, LarderBuilder, Module, eventually};

@@ -1,0 +1,109 @@
+//! `larder trace MODULE[@QUERY]`: what `go get` asks, of whom, and how long each part takes; live.
+//!
+//! Walks as the go command does (`modload.queryProxy`, `modfetch.TryProxies`, `sumdb.go`): the list, the version's `.info`
+//! and `.mod`, the checksum database with its proofs, the zip; each GOPROXY entry in turn, with the reason why it did
+//! not answer. Every byte is verified as `go` would. Nothing is kept.
+
+mod picture;
+mod walk;
+
+use super::Outcome;
+use crate::command_line::Form;
+use crate::go_env::GoEnv;
+use crate::go_env::effective;
+use crate::settings::complaint::Complaint;
+use crate::settings::environment::Environment;
+use crate::timed_http::{TimedClient, TimedOptions};
+use crate::{terminal, wiring};
+use gomod::{ModulePath, Query};
+use source::{HttpProxies, Netrc, TlsRoots, TlsSettings};
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What is to be traced, and how it is shown.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Question {
+    pub(crate) module_path: ModulePath,
+    pub(crate) query: Query,
+    /// A GOPROXY list instead of the environment's.
+    pub(crate) proxy: Option<String>,
+    /// Certificates trusted besides the system's.
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Show the walk as curl commands.
+    pub(crate) curl: bool,
+}
+
+/// One request may take so long.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Walks and shows.
+pub(crate) fn trace(environment: &Environment, question: &Question, form: Form) -> Outcome {
+    let go_env = GoEnv::read(environment);
+    let client = match client(&go_env, question.ca_file.as_ref()) {
+        Ok(client) => Arc::new(client),
+        Err(complaint) => return refuse(complaint),
+    };
+    let plan = match walk::Plan::of(&go_env, question) {
+        Ok(plan) => plan,
+        Err(complaint) => return refuse(complaint),
+    };
+    let runtime = match wiring::runtime() {
+        Ok(runtime) => runtime,
+        Err(complaint) => return refuse(complaint),
+    };
+    if form == Form::Text && std::io::stderr().is_terminal() {
+        terminal::talk(&format!("asking for {}…\n", question.module_path));
+    }
+    let walked = runtime.block_on(walk::walk(&plan, client));
+    // Lookups of names that hang must not keep the process.
+    runtime.shutdown_background();
+    let shown = match (form, question.curl) {
+        (Form::Json, _) => format!("{:#}\n", walked.json()),
+        (Form::Text, true) => picture::curl(&walked, question.ca_file.as_deref()),
+        (Form::Text, false) => picture::waterfall(&walked),
+    };
+    terminal::data(&shown);
+    match walked.failure {
+        None => Outcome::Fine,
+        Some(_) => Outcome::FoundFault,
+    }
+}
+
+fn refuse(complaint: Complaint) -> Outcome {
+    terminal::complain(&[complaint]);
+    Outcome::UsedWrongly
+}
+
+/// A client that goes where go's own would: its HTTP proxies, its certificates, its passwords.
+pub(crate) fn client(go_env: &GoEnv, ca_file: Option<&PathBuf>) -> Result<TimedClient, Complaint> {
+    let environment = go_env.environment();
+    let value = |name: &str| effective::value(go_env, name);
+    let roots = TlsRoots::load(&TlsSettings {
+        ssl_cert_file: environment.path("SSL_CERT_FILE"),
+        ssl_cert_dir: environment.text("SSL_CERT_DIR"),
+    });
+    let extra: Vec<PathBuf> = ca_file.into_iter().cloned().collect();
+    let roots = roots.with_files(&extra).map_err(Complaint::from_error)?;
+    let tls = roots.client_config().map_err(Complaint::from_error)?;
+    let http_proxies = HttpProxies::parse(
+        &value("HTTP_PROXY"),
+        &value("HTTPS_PROXY"),
+        &value("NO_PROXY"),
+    )
+    .map_err(Complaint::from_error)?;
+    let netrc_file = environment
+        .path("NETRC")
+        .or_else(|| Some(environment.path("HOME")?.join(".netrc")));
+    let netrc = match netrc_file {
+        Some(file) => Netrc::load(&file).map_err(Complaint::from_error)?,
+        None => Netrc::default(),
+    };
+    Ok(TimedClient::new(TimedOptions {
+        tls: Arc::new(tls),
+        http_proxies,
+        netrc,
+        deadline: DEADLINE,
+    }))
+}

@@ -1,0 +1,235 @@
+//! The walk as a waterfall, and as curl commands.
+
+use super::walk::Walked;
+use crate::timed_http::{Exchange, shown};
+use serde_json::json;
+use std::fmt::Write as _;
+use std::path::Path;
+use tlsdoctor::certificate::Certificate;
+
+/// Columns of the bars.
+const WIDTH: usize = 40;
+
+/// Name, connection, TLS, waiting for the first byte, body.
+const SIGNS: [char; 5] = ['·', '-', '=', '░', '█'];
+
+/// A bar a request, over the time of the whole walk.
+pub(super) fn waterfall(walked: &Walked) -> String {
+    let version = walked.version.as_ref().map(ToString::to_string);
+    let mut text = format!(
+        "{}{}\n",
+        walked.module_path,
+        version.map(|v| format!("@{v}")).unwrap_or_default()
+    );
+    let end = walked
+        .requests
+        .iter()
+        .map(|(_, exchange)| exchange.began_ms + exchange.phases.total())
+        .fold(1.0, f64::max);
+    let mut entry = "";
+    let mut chains = Vec::new();
+    for (step, exchange) in &walked.requests {
+        if step.asked != entry {
+            entry = &step.asked;
+            let _ = writeln!(text, "\n{entry}");
+        }
+        let outcome = match &exchange.result {
+            Ok(reply) => format!("{} {}", reply.status, size(reply.body.len())),
+            Err(_) => "failed".into(),
+        };
+        let _ = writeln!(
+            text,
+            "  {:<17} {:<13} {:>7.1} ms |{}| {}",
+            step.what,
+            outcome,
+            exchange.phases.total(),
+            bar(exchange, end),
+            tail(exchange)
+        );
+        if let Err(error) = &exchange.result {
+            let _ = writeln!(text, "      ✗ {}: {error}", shown(&exchange.url));
+        }
+        if !exchange.reused {
+            let is_new = exchange
+                .peer
+                .as_ref()
+                .is_none_or(|peer| !chains.contains(&&peer.chain));
+            chains.extend(exchange.peer.as_ref().map(|peer| &peer.chain));
+            text.push_str(&peer_lines(exchange, is_new));
+        }
+    }
+    text.push_str("\n· name   - connection   = TLS   ░ waiting   █ body\n");
+    for note in &walked.notes {
+        let _ = writeln!(text, "note: {note}");
+    }
+    for verdict in &walked.verified {
+        let _ = match &verdict.by {
+            Ok(database) => writeln!(
+                text,
+                "✓ .{} {} (checksum database {database})",
+                verdict.file, verdict.hash
+            ),
+            Err(reason) => writeln!(
+                text,
+                "! .{} {} not verified: {reason}",
+                verdict.file, verdict.hash
+            ),
+        };
+    }
+    if let Some(failure) = &walked.failure {
+        let _ = writeln!(text, "✗ {failure}");
+    }
+    text
+}
+
+fn bar(exchange: &Exchange, end: f64) -> String {
+    let column = |ms: f64| -> usize {
+        let columns = (0..WIDTH).take_while(|column| {
+            let column = u32::try_from(*column).unwrap_or(u32::MAX);
+            f64::from(column) < ms / end * 40.0
+        });
+        columns.count()
+    };
+    let phases = [
+        exchange.phases.dns,
+        exchange.phases.connect,
+        exchange.phases.tls,
+        exchange.phases.first_byte,
+        exchange.phases.body,
+    ];
+    let mut bar = vec![' '; WIDTH];
+    let mut at = exchange.began_ms;
+    for (phase, sign) in phases.into_iter().zip(SIGNS) {
+        let Some(phase) = phase else { continue };
+        let (from, to) = (column(at), column(at + phase));
+        bar.iter_mut()
+            .take(to)
+            .skip(from)
+            .for_each(|cell| *cell = sign);
+        at += phase;
+    }
+    bar.into_iter().collect()
+}
+
+/// The path, and what a Larder on the way says of itself.
+fn tail(exchange: &Exchange) -> String {
+    let mut tail = exchange.url.path().rsplit_once("/@").map_or_else(
+        || exchange.url.path().to_owned(),
+        |(_, file)| format!("@{file}"),
+    );
+    if let Ok(reply) = &exchange.result {
+        for name in ["x-larder-cache", "x-larder-source", "age"] {
+            if let Some(value) = reply.header(name) {
+                let name = name.trim_start_matches("x-larder-");
+                let _ = write!(tail, " {name}={value}");
+            }
+        }
+    }
+    tail
+}
+
+/// Who answered a new connection; a chain that was not seen before as a tree.
+fn peer_lines(exchange: &Exchange, is_new: bool) -> String {
+    let mut text = String::new();
+    if let Some(address) = exchange.address {
+        let through = exchange
+            .proxy
+            .as_ref()
+            .map(|proxy| format!(" through the HTTP proxy {proxy}"));
+        let _ = writeln!(
+            text,
+            "      connected to {address}{}",
+            through.unwrap_or_default()
+        );
+    }
+    let Some(peer) = exchange.peer.as_ref().filter(|_| is_new) else {
+        return text;
+    };
+    let _ = writeln!(text, "      {}", peer.version);
+    for (depth, der) in peer.chain.iter().enumerate() {
+        let indent = "  ".repeat(depth);
+        let _ = match Certificate::parse(der) {
+            Ok(certificate) => writeln!(
+                text,
+                "      {indent}└ {}, until {}",
+                certificate.display_name(),
+                certificate.not_after
+            ),
+            Err(error) => writeln!(text, "      {indent}└ {error}"),
+        };
+    }
+    text
+}
+
+/// The same for machines.
+pub(super) fn peer_json(exchange: &Exchange) -> serde_json::Value {
+    let chain: Vec<_> = exchange
+        .peer
+        .iter()
+        .flat_map(|peer| &peer.chain)
+        .filter_map(|der| Certificate::parse(der).ok())
+        .map(|certificate| {
+            json!({
+                "subject": certificate.subject.to_string(),
+                "issuer": certificate.issuer.to_string(),
+                "not_after": certificate.not_after.to_string(),
+                "fingerprint": certificate.fingerprint(),
+            })
+        })
+        .collect();
+    json!({
+        "address": exchange.address.map(|address| address.to_string()),
+        "tls": exchange.peer.as_ref().map(|peer| peer.version.clone()),
+        "chain": chain,
+    })
+}
+
+/// The walk as commands: each can be repeated by hand. Passwords are left to netrc.
+pub(super) fn curl(walked: &Walked, ca_file: Option<&Path>) -> String {
+    let mut text = String::new();
+    for note in &walked.notes {
+        let _ = writeln!(text, "# {note}");
+    }
+    for (step, exchange) in &walked.requests {
+        let mut bare = exchange.url.clone();
+        let has_password = bare.password().is_some() || !bare.username().is_empty();
+        let _ = bare.set_username("");
+        let _ = bare.set_password(None);
+        let outcome = match &exchange.result {
+            Ok(reply) => format!("{}, {}", reply.status, size(reply.body.len())),
+            Err(error) => error.clone(),
+        };
+        let _ = writeln!(
+            text,
+            "# {}: {outcome}, {:.1} ms",
+            step.what,
+            exchange.phases.total()
+        );
+        text.push_str("curl -sS -o /dev/null -w '%{http_code} %{size_download} bytes, name %{time_namelookup} connect %{time_connect} tls %{time_appconnect} first byte %{time_starttransfer} total %{time_total}\\n'");
+        if let Some(file) = ca_file {
+            let _ = write!(text, " --cacert {}", quoted(&file.display().to_string()));
+        }
+        if let Some(proxy) = &exchange.proxy {
+            let _ = write!(text, " --proxy {}", quoted(proxy));
+        }
+        if has_password {
+            text.push_str(" --user \"$USER_AND_PASSWORD\"");
+        } else {
+            text.push_str(" --netrc-optional");
+        }
+        let _ = writeln!(text, " {}", quoted(bare.as_str()));
+    }
+    text
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+fn size(bytes: usize) -> String {
+    match bytes {
+        0..=9_999 => format!("{bytes} B"),
+        10_000..=9_999_999 => format!("{} kB", bytes / 1000),
+        _ => format!("{} MB", bytes / 1_000_000),
+    }
+}
