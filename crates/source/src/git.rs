@@ -36,8 +36,8 @@ use self::objects::Readers;
 use self::process::{Bounds, Children};
 use self::repository::GitRepository;
 use crate::{
-    AddressGuard, Credential, Credentials, GitProtocol, NoCredentials, ObjectName, Repositories,
-    Repository, RepositoryUrl, SourceError, SourceErrorKind, Trust,
+    AddressGuard, Credential, Credentials, GitProtocol, NoCredentials, ObjectName, Refresher,
+    Repositories, Repository, RepositoryUrl, SourceError, SourceErrorKind, Touched, Trust,
 };
 
 pub use process::ProcessKind;
@@ -224,6 +224,16 @@ impl Repositories for Git {
                 Ok::<_, SourceError>(Arc::new(GitRepository::new(engine, url.clone(), trust)))
             })?;
         Ok(repository)
+    }
+}
+
+impl Refresher for Git {
+    fn forget(&self, touched: &mut Touched) {
+        for ((url, _), repository) in self.repositories.iter() {
+            if touched.covers_repository(&url) {
+                repository.forget_listing();
+            }
+        }
     }
 }
 

@@ -10,7 +10,10 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
-use source::{SourceErrorKind, SourceName, UpstreamObserver};
+use source::{
+    GitObserver, ObjectName, ProcessKind, RepositoryUrl, SourceErrorKind, SourceName,
+    UpstreamObserver,
+};
 use store::VerifiedBy;
 
 use super::{Outcome, RefreshOutcome, RefreshedBy, RequestKind};
@@ -44,6 +47,12 @@ struct UpstreamLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct GitLabels {
+    kind: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RefreshLabels {
     by: &'static str,
     outcome: &'static str,
@@ -60,6 +69,9 @@ pub struct Metrics {
     upstream_bytes: Counter,
     upstream_seconds: Histogram,
     refreshes: Family<RefreshLabels, Counter>,
+    git_processes: Family<GitLabels, Counter>,
+    git_seconds: Family<KindLabels, Histogram>,
+    git_running: Gauge,
     /// Fills under way.
     pub flights: Gauge,
     /// Requests that joined another's fill.
@@ -170,6 +182,26 @@ impl Metrics {
             "Refreshes of modules, by who asked and by outcome",
             refreshes.clone(),
         );
+        let git_processes = Family::<GitLabels, Counter>::default();
+        registry.register(
+            "git_processes",
+            "Git processes that have ended, by what they did and by outcome",
+            git_processes.clone(),
+        );
+        let git_seconds =
+            Family::<KindLabels, Histogram>::new_with_constructor(|| Histogram::new(BUCKETS));
+        registry.register_with_unit(
+            "git_process_duration",
+            "Time from the start of a git process to its end",
+            Unit::Seconds,
+            git_seconds.clone(),
+        );
+        let git_running = Gauge::default();
+        registry.register(
+            "git_processes_running",
+            "Git processes under way",
+            git_running.clone(),
+        );
         let connections = Gauge::default();
         registry.register("connections", "Open connections", connections.clone());
         Arc::new(Self {
@@ -181,6 +213,9 @@ impl Metrics {
             upstream_bytes,
             upstream_seconds,
             refreshes,
+            git_processes,
+            git_seconds,
+            git_running,
             flights,
             flights_joined,
             refused,
@@ -261,6 +296,33 @@ impl UpstreamObserver for Metrics {
         self.upstream.get_or_create(&labels).inc();
         self.upstream_seconds.observe(elapsed.as_secs_f64());
         self.upstream_bytes.inc_by(bytes);
+    }
+}
+
+/// Neither an address nor a tag becomes a label: they name private modules. The log line is written where the
+/// move is seen.
+impl GitObserver for Metrics {
+    fn process_started(&self, _: ProcessKind) {
+        self.git_running.inc();
+    }
+
+    fn process_finished(
+        &self,
+        kind: ProcessKind,
+        outcome: Result<(), SourceErrorKind>,
+        elapsed: Duration,
+    ) {
+        self.git_running.dec();
+        let kind = kind.name();
+        let outcome = outcome.map_or_else(outcome_label, |()| "ok");
+        let labels = GitLabels { kind, outcome };
+        self.git_processes.get_or_create(&labels).inc();
+        let seconds = self.git_seconds.get_or_create(&KindLabels { kind });
+        seconds.observe(elapsed.as_secs_f64());
+    }
+
+    fn moved_tag(&self, _: &RepositoryUrl, _: &str, _: &ObjectName, _: &ObjectName) {
+        self.moved_tags.inc();
     }
 }
 

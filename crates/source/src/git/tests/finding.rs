@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::{Fixture, Setup};
-use crate::{Freshness, SourceErrorKind};
+use crate::{
+    Freshness, Refresher, Repositories, RepositoryAddress, RepositoryUrl, SourceErrorKind, Touched,
+    Trust,
+};
 
 async fn tagged() -> Fixture {
     let fixture = Fixture::new().await;
@@ -157,6 +160,35 @@ async fn callers_at_the_same_time_share_one_listing() {
     repository.forget_listing();
     repository.refs(Freshness::Known).await.unwrap();
     assert_eq!(setup.commands(), ["ls-remote", "ls-remote"]);
+}
+
+#[tokio::test]
+async fn a_refresh_reaches_the_repositories_that_it_touches_and_no_others() {
+    let setup = Setup::new().await;
+    let git = setup.start().await;
+    let log = setup.folder.path().join("log");
+    // Every repository is there and empty.
+    setup
+        .program(&format!("printf '%s\\n' \"$*\" >> {}", log.display()))
+        .await;
+    let url = |text| RepositoryUrl::parse(text).unwrap();
+    let tool = url("https://git.example/team/tool");
+    let other = url("https://git.example/team/other");
+    let ask_both = async || {
+        for url in [&tool, &other] {
+            let repository = git.open(url, Trust::Named).unwrap();
+            repository.refs(Freshness::Known).await.unwrap();
+        }
+        setup.commands().len()
+    };
+    assert_eq!(ask_both().await, 2);
+    assert_eq!(ask_both().await, 2);
+    let address = RepositoryAddress::parse("git@git.example:team/tool.git").unwrap();
+    git.forget(&mut Touched::repository(address));
+    assert_eq!(ask_both().await, 3);
+    let team = gomod::ModulePath::parse("git.example/team").unwrap();
+    git.forget(&mut Touched::below(&team));
+    assert_eq!(ask_both().await, 5);
 }
 
 #[tokio::test]
