@@ -9,6 +9,7 @@
 mod archive;
 mod environment;
 mod failure;
+mod gate;
 mod listing;
 mod mirror;
 mod names;
@@ -16,6 +17,7 @@ mod objects;
 mod process;
 mod program;
 mod repository;
+mod user_config;
 
 #[cfg(test)]
 mod tests;
@@ -30,11 +32,14 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use tokio::time::Instant;
+use url::Url;
 
 use self::environment::Setting;
+use self::gate::{Gate, Lookup, Pass, Refusal, SystemLookup};
 use self::objects::Readers;
 use self::process::{Bounds, Children};
 use self::repository::GitRepository;
+use self::user_config::UserConfig;
 use crate::{
     AddressGuard, Credential, Credentials, GitProtocol, NoCredentials, ObjectName, Refresher,
     Repositories, Repository, RepositoryUrl, SourceError, SourceErrorKind, Touched, Trust,
@@ -47,6 +52,8 @@ pub use program::GitMissing;
 const REPOSITORIES: usize = 4096;
 /// How often the mirrors' size is looked at.
 const SHRINK_EVERY: Duration = Duration::from_secs(60);
+/// How often the user's git configuration is read.
+const USER_CONFIG_EVERY: Duration = Duration::from_secs(600);
 
 /// How git is used. [`GitOptions::new`] gives the defaults named here.
 #[derive(Clone)]
@@ -151,6 +158,11 @@ struct Engine {
     children: Arc<Children>,
     readers: Arc<Readers>,
     shrunk: Mutex<Option<Instant>>,
+    lookup: Arc<dyn Lookup>,
+    /// The guarded way out, once it was needed.
+    gate: tokio::sync::OnceCell<Gate>,
+    /// When the user's configuration was read, and what it said.
+    user_config: tokio::sync::Mutex<(Instant, Arc<UserConfig>)>,
 }
 
 impl Git {
@@ -159,6 +171,10 @@ impl Git {
     /// # Errors
     /// Without git 2.29 or newer: what was found and what to install.
     pub async fn find(options: GitOptions) -> Result<Self, GitMissing> {
+        Self::with_lookup(options, Arc::new(SystemLookup)).await
+    }
+
+    async fn with_lookup(options: GitOptions, lookup: Arc<dyn Lookup>) -> Result<Self, GitMissing> {
         let program = program::find(&options.environment)?;
         let folder = options.folder.clone();
         let made = tokio::task::spawn_blocking(move || fs_err::create_dir_all(folder)).await;
@@ -171,6 +187,7 @@ impl Git {
             options.observer.clone(),
         ));
         let version = program::version(&program, &options, &children).await?;
+        let user_config = program::user_config(&program, &options, &children).await;
         let readers = Arc::new(Readers::new(children.clone(), options.stall_timeout));
         Ok(Self {
             engine: Arc::new(Engine {
@@ -180,6 +197,9 @@ impl Git {
                 children,
                 readers,
                 shrunk: Mutex::new(None),
+                lookup,
+                gate: tokio::sync::OnceCell::new(),
+                user_config: tokio::sync::Mutex::new((Instant::now(), Arc::new(user_config))),
             }),
             repositories: Arc::new(Cache::new(REPOSITORIES)),
         })
@@ -240,6 +260,8 @@ impl Refresher for Git {
 /// Everything that transport to one address needs.
 struct Passage {
     setting: Setting,
+    /// Kept until the child has ended.
+    pass: Option<Pass>,
 }
 
 impl Engine {
@@ -259,23 +281,118 @@ impl Engine {
         mirror: &Path,
         credential: Option<&Credential>,
     ) -> Result<Passage, SourceError> {
-        if trust != Trust::Named && !self.options.guard.allows_host(url.host()) {
-            return Err(SourceError::new(
-                SourceErrorKind::ForbiddenAddress,
-                format!("no setting names the host of {url}"),
-            ));
-        }
+        let user_config = self.user_config().await;
+        let rewritten = user_config.rewritten(url.as_str());
         let mut protocols = BTreeSet::from([url.protocol()]);
         if url.protocol() == GitProtocol::Http {
             // A redirect may lead to the better one, never back.
             protocols.insert(GitProtocol::Https);
         }
-        let mut setting =
-            environment::transport(&self.options.environment, mirror, &protocols, false);
+        // Where the operator sends git, it may go in any way that the operator wrote.
+        protocols.extend(rewritten.as_deref().and_then(user_config::protocol_of));
+        let mut setting = environment::transport(
+            &self.options.environment,
+            mirror,
+            &protocols,
+            user_config.has_ssh_command,
+        );
         if let Some(credential) = credential {
             environment::grant(&mut setting, credential, &origin(url));
         }
-        Ok(Passage { setting })
+        let may_lead_anywhere = trust == Trust::Named
+            || rewritten.is_some()
+            || (url.protocol() != GitProtocol::File && self.options.guard.allows_host(url.host()));
+        let pass = if may_lead_anywhere {
+            None
+        } else {
+            self.guarded(&mut setting, url, &user_config).await?
+        };
+        Ok(Passage { setting, pass })
+    }
+
+    /// Sees to it that an address that nobody named does not lead into the networks around this machine.
+    async fn guarded(
+        &self,
+        setting: &mut Setting,
+        url: &RepositoryUrl,
+        user_config: &UserConfig,
+    ) -> Result<Option<Pass>, SourceError> {
+        let parsed = Url::parse(url.as_str())
+            .map_err(|error| failure::forbidden(url, format!("{url} cannot be read: {error}")))?;
+        self.options
+            .guard
+            .check_literal(&parsed)
+            .map_err(|refusal| failure::forbidden(url, refusal.to_string()))?;
+        match url.protocol() {
+            GitProtocol::Https | GitProtocol::Http => {
+                if user_config.has_proxy_for(url, &self.options.environment) {
+                    // The user's own proxy looks names up and dials.
+                    return Ok(None);
+                }
+                let pass = self.pass().await.map_err(|error| {
+                    SourceError::new(
+                        SourceErrorKind::Internal,
+                        format!("the guarded way out for git cannot be opened: {error}"),
+                    )
+                })?;
+                environment::through_proxy(setting, url.as_str(), pass.url());
+                Ok(Some(pass))
+            }
+            GitProtocol::Ssh => {
+                let user_says = user_config.has_ssh_command
+                    || environment::has_ssh_command(&self.options.environment);
+                if user_says {
+                    return Err(failure::forbidden(
+                        url,
+                        format!(
+                            "git calls ssh as the user says, so where {url} leads cannot be guarded"
+                        ),
+                    ));
+                }
+                let host = url.host();
+                let bare = host.trim_start_matches('[').trim_end_matches(']');
+                let port = parsed.port();
+                let found =
+                    gate::allowed_addresses(&self.options.guard, &*self.lookup, bare, 22).await;
+                let unreachable = |why: &str| {
+                    SourceError::new(
+                        SourceErrorKind::Unreachable,
+                        format!("{url} cannot be reached: {why}"),
+                    )
+                };
+                let addresses = found.map_err(|refusal| match refusal {
+                    Refusal::Forbidden(refusal) => failure::forbidden(url, refusal.to_string()),
+                    Refusal::Lookup(_) => unreachable(&refusal.to_string()),
+                })?;
+                let address = addresses
+                    .first()
+                    .ok_or_else(|| unreachable("its host has no address"))?;
+                environment::pin_ssh(setting, bare, port, address.ip());
+                Ok(None)
+            }
+            GitProtocol::Git | GitProtocol::File => Err(failure::forbidden(
+                url,
+                format!("where {url} leads cannot be guarded"),
+            )),
+        }
+    }
+
+    async fn pass(&self) -> std::io::Result<Pass> {
+        let gate = self
+            .gate
+            .get_or_try_init(|| Gate::open(self.options.guard.clone(), self.lookup.clone()))
+            .await?;
+        gate.pass()
+    }
+
+    /// The user's configuration, read again now and then.
+    async fn user_config(&self) -> Arc<UserConfig> {
+        let mut known = self.user_config.lock().await;
+        if known.0.elapsed() > USER_CONFIG_EVERY {
+            let config = program::user_config(&self.program, &self.options, &self.children).await;
+            *known = (Instant::now(), Arc::new(config));
+        }
+        known.1.clone()
     }
 
     /// Looks behind the next fetches whether the mirrors have grown too large.

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
+use std::net::IpAddr;
 use std::path::Path;
 
 use crate::{Credential, GitProtocol, Means};
@@ -89,6 +90,19 @@ impl Setting {
         self.environment.push((name.into(), value.into()));
     }
 
+    /// Settings that no argument list may show, behind those that the user gives the same way.
+    pub(super) fn secret_config(&mut self, settings: &[(String, String)]) {
+        let count: usize = self
+            .value("GIT_CONFIG_COUNT")
+            .and_then(|count| count.to_str()?.parse().ok())
+            .unwrap_or(0);
+        for (at, (key, value)) in (count..).zip(settings) {
+            self.set(&format!("GIT_CONFIG_KEY_{at}"), key.as_str());
+            self.set(&format!("GIT_CONFIG_VALUE_{at}"), value.as_str());
+        }
+        self.set("GIT_CONFIG_COUNT", (count + settings.len()).to_string());
+    }
+
     fn value(&self, name: &str) -> Option<&OsStr> {
         value(&self.environment, name)
     }
@@ -137,7 +151,16 @@ pub(super) fn transport(
         arguments: Vec::new(),
         environment,
     };
-    let allowed: Vec<&str> = protocols.iter().map(|protocol| protocol.name()).collect();
+    // What the user allows even less of stays disallowed.
+    let users = value(user, "GIT_ALLOW_PROTOCOL").map(OsStr::to_string_lossy);
+    let allowed: Vec<&str> = protocols
+        .iter()
+        .map(|protocol| protocol.name())
+        .filter(|name| {
+            let allows = |users: &str| users.split(':').any(|user| user == *name);
+            users.as_deref().is_none_or(allows)
+        })
+        .collect();
     // Overrules every `protocol.*` setting, those of unknown transports too.
     setting.set("GIT_ALLOW_PROTOCOL", allowed.join(":"));
     setting.set("GIT_DIR", folder);
@@ -154,6 +177,50 @@ pub(super) fn transport(
         setting.set("GIT_SSH_COMMAND", SSH);
     }
     setting
+}
+
+/// Variables that send git's HTTP library to a proxy, or past one.
+const PROXY_VARIABLES: &[&str] = &[
+    "http_proxy",
+    "HTTP_PROXY",
+    "https_proxy",
+    "HTTPS_PROXY",
+    "all_proxy",
+    "ALL_PROXY",
+    "no_proxy",
+    "NO_PROXY",
+];
+
+/// Sends all HTTP of an address, redirects included, through a proxy of ours. Its URL is a secret.
+pub(super) fn through_proxy(setting: &mut Setting, url: &str, proxy: &str) {
+    setting.unset(PROXY_VARIABLES);
+    // The one for the whole address wins over whatever the user wrote for a part of it.
+    setting.secret_config(&[
+        ("http.proxy".to_owned(), proxy.to_owned()),
+        (format!("http.{url}.proxy"), proxy.to_owned()),
+    ]);
+}
+
+/// Lets ssh go to this address of the host and nowhere else, under the host's own key.
+pub(super) fn pin_ssh(setting: &mut Setting, host: &str, port: Option<u16>, address: IpAddr) {
+    let alias = match port {
+        Some(port) if port != 22 => format!("[{host}]:{port}"),
+        _ => host.to_owned(),
+    };
+    let command = setting
+        .value("GIT_SSH_COMMAND")
+        .and_then(OsStr::to_str)
+        .unwrap_or(SSH)
+        .to_owned();
+    setting.ssh(&format!(
+        "{command} -o HostName={address} -o HostKeyAlias={} -o ProxyCommand=none -o ProxyJump=none",
+        shell_quoted(&alias)
+    ));
+}
+
+/// True if the user says how ssh is to be called.
+pub(super) fn has_ssh_command(user: &[(OsString, OsString)]) -> bool {
+    value(user, "GIT_SSH_COMMAND").is_some() || value(user, "GIT_SSH").is_some()
 }
 
 /// Gives git what a rule grants for an address. `origin` is scheme, host and port: a redirect to another host
@@ -238,13 +305,13 @@ mod tests {
             ("GIT_DIR", "/elsewhere"),
             ("GIT_TRACE_CURL", "1"),
             ("LARDER_TOKEN", "s3cret"),
-            ("GIT_ALLOW_PROTOCOL", "ext"),
+            ("GIT_ALLOW_PROTOCOL", "ext:https"),
             ("GIT_TERMINAL_PROMPT", "1"),
         ]);
         let setting = transport(
             &user,
             Path::new("/m"),
-            &BTreeSet::from([GitProtocol::Https]),
+            &BTreeSet::from([GitProtocol::Https, GitProtocol::Ssh]),
             false,
         );
         let check = |name: &str, expected: Option<&str>| {
@@ -288,6 +355,19 @@ mod tests {
             Some(OsStr::new(
                 r"ssh -o BatchMode=yes -i '/keys/o'\''brien; rm' -o IdentitiesOnly=yes"
             ))
+        );
+    }
+
+    #[test]
+    fn secret_settings_stand_behind_the_users() {
+        let user = pairs(&[("GIT_CONFIG_COUNT", "1"), ("GIT_CONFIG_KEY_0", "a.b")]);
+        let mut setting = transport(&user, Path::new("/m"), &BTreeSet::new(), false);
+        setting.secret_config(&[("http.proxy".to_owned(), "x".to_owned())]);
+        assert_eq!(setting.value("GIT_CONFIG_COUNT"), Some(OsStr::new("2")));
+        assert_eq!(setting.value("GIT_CONFIG_KEY_0"), Some(OsStr::new("a.b")));
+        assert_eq!(
+            setting.value("GIT_CONFIG_KEY_1"),
+            Some(OsStr::new("http.proxy"))
         );
     }
 

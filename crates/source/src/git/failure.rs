@@ -105,6 +105,22 @@ pub(super) fn failure(
     error
 }
 
+/// An address that may not be dialled for a request.
+pub(super) fn forbidden(url: &RepositoryUrl, text: impl Into<String>) -> SourceError {
+    let mut error = failure(
+        SourceErrorKind::ForbiddenAddress,
+        url,
+        text,
+        "",
+        Duration::ZERO,
+    );
+    error.0.notes.push(format!(
+        "if larder may go there, name the host in the private patterns: GOPRIVATE={}",
+        url.host()
+    ));
+    error
+}
+
 /// Adds what was tried to convince the host, and what would.
 pub(super) fn tried(
     mut error: SourceError,

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use super::GitOptions;
 use super::environment;
+use super::failure;
 use super::process::{Bounds, Children, Launch, ProcessKind};
+use super::user_config::{self, UserConfig};
 
 /// The oldest version that will do: it knows repositories of SHA-256 and refspecs that exclude.
 const OLDEST: (u32, u32) = (2, 29);
@@ -101,6 +103,48 @@ pub(super) async fn version(
             program: program.to_owned(),
             version,
         })
+    }
+}
+
+/// Asks for what of the user's configuration decides where git goes.
+pub(super) async fn user_config(
+    program: &Path,
+    options: &GitOptions,
+    children: &Children,
+) -> UserConfig {
+    // No repository: only what holds for all of them.
+    let nowhere = options.folder.join("none.git");
+    let setting = environment::transport(&options.environment, &nowhere, &BTreeSet::new(), false);
+    let arguments = ["config", "-z", "--get-regexp", user_config::PATTERN];
+    let launch = Launch {
+        kind: ProcessKind::Settings,
+        program: program.to_owned(),
+        folder: options.folder.clone(),
+        arguments: setting
+            .arguments
+            .into_iter()
+            .chain(arguments.map(OsString::from))
+            .collect(),
+        environment: setting.environment,
+    };
+    let bounds = Bounds {
+        stall: options.stall_timeout,
+        total: options.stall_timeout,
+        stdout_bytes: 1 << 20,
+    };
+    match children.run(launch, bounds, None).await {
+        Ok(finished) if finished.status.success() => UserConfig::parse(&finished.stdout),
+        // Nothing of the kind is set.
+        Ok(finished) if finished.status.code() == Some(1) => UserConfig::default(),
+        Ok(finished) => {
+            let said = failure::last_words(&failure::clean(&finished.stderr, None));
+            tracing::warn!(said, "git's configuration cannot be read");
+            UserConfig::default()
+        }
+        Err(stopped) => {
+            tracing::warn!(?stopped, "git's configuration cannot be read");
+            UserConfig::default()
+        }
     }
 }
 

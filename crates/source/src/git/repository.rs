@@ -280,6 +280,9 @@ impl GitRepository {
             .run(launch, bounds, watch)
             .await
             .map_err(|stopped| failure::stopped(stopped, doing, &self.url, began.elapsed()))?;
+        if let Some(refusal) = passage.pass.and_then(|pass| pass.refused()) {
+            return Err(failure::forbidden(&self.url, refusal.to_string()));
+        }
         Ok((finished, credential))
     }
 

@@ -2,6 +2,7 @@
 
 mod finding;
 mod fixture;
+mod leading;
 mod reading;
 mod robustness;
 

@@ -101,6 +101,9 @@ impl RepositoryUrl {
         if !text.chars().all(|c| c.is_ascii_graphic()) {
             return Err(fail("it holds spaces, control or non-ASCII characters"));
         }
+        if text.contains(['\\', '"', '<', '>', '`', '{', '|', '}']) {
+            return Err(fail("it holds characters that programs read differently"));
+        }
         let Some((scheme, rest)) = text.split_once("://") else {
             return Err(fail("it has no scheme (`https://…`, `ssh://…`)"));
         };
@@ -125,6 +128,9 @@ impl RepositoryUrl {
             }
         } else if host.is_empty() || host.starts_with('-') || rest.starts_with('/') {
             return Err(fail("it names no host"));
+        } else if !is_plain_authority(rest, host) {
+            // What one program reads as the host must not be a user name to another.
+            return Err(fail("its host is not written plainly"));
         }
         Ok(Self {
             text: text.into(),
@@ -171,6 +177,17 @@ impl fmt::Debug for RepositoryUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "RepositoryUrl({})", self.text)
     }
+}
+
+/// True if the authority is `[USER@]HOST[:PORT]` with this very host, so that everyone reads the same one.
+fn is_plain_authority(rest: &str, host: &str) -> bool {
+    let authority = rest.split('/').next().unwrap_or_default();
+    let (user, place) = authority.split_once('@').unwrap_or(("", authority));
+    let written = match place.rsplit_once(':') {
+        Some((written, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => written,
+        _ => place,
+    };
+    !place.contains('@') && !user.contains(':') && written.eq_ignore_ascii_case(host)
 }
 
 fn shown(text: &str) -> String {
@@ -237,6 +254,14 @@ mod tests {
         check("ssh://-oProxyCommand=x/y", Err(""));
         check("ssh://-o@h/y", Err("begins with `-`"));
         check("https://u:secret@h/y", Err("password"));
+        check("https://named.example\\@127.0.0.1/y", Err("differently"));
+        check("https://a@b@c/y", Err("plainly"));
+        check("https://0x7f.1/y", Err("plainly"));
+        check("https://%31.example/y", Err("plainly"));
+        check(
+            "https://[::1]:8443/y",
+            Ok((GitProtocol::Https, "[::1]", "/y")),
+        );
         check("https://h/y?q", Err("query"));
         check("file://h/y", Err("absolute"));
         check("https:///y", Err(""));

@@ -104,7 +104,10 @@ async fn a_cold_version_takes_four_processes_and_one_shallow_fetch() {
         setup.commands(),
         ["ls-remote", "fetch", "cat-file", "archive"]
     );
-    let fetch = &setup.lines()[2];
+    // The start asks for the version and for the user's configuration.
+    let lines = setup.lines();
+    assert_eq!(lines.len(), 2 + 4, "{lines:?}");
+    let fetch = lines.iter().find(|line| line.contains(" fetch ")).unwrap();
     assert!(fetch.contains("--depth=1"), "{fetch}");
     assert!(
         fetch.ends_with("refs/tags/v1.1.0:refs/tags/v1.1.0"),

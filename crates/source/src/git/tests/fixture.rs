@@ -166,7 +166,12 @@ impl Setup {
 
     /// Makes this script the git program.
     pub(super) async fn program(&self, script: &str) {
-        let file = self.folder.path().join("bin/git");
+        self.program_at(&self.folder.path().join("bin/git"), script)
+            .await;
+    }
+
+    /// Writes a script that can be executed.
+    pub(super) async fn program_at(&self, file: &Path, script: &str) {
         // Written by another process, so that no child of ours holds it open for writing when it is started.
         let status = Command::new("sh")
             .args([
@@ -175,7 +180,7 @@ impl Setup {
                 "sh",
             ])
             .arg(script)
-            .arg(&file)
+            .arg(file)
             .status()
             .await
             .unwrap();
@@ -191,7 +196,7 @@ impl Setup {
             .collect()
     }
 
-    /// The git commands that were run since the start, without `version`.
+    /// The git commands that were run since the start, without `version` and `config`.
     pub(super) fn commands(&self) -> Vec<String> {
         let known = [
             "ls-remote",
@@ -200,7 +205,6 @@ impl Setup {
             "archive",
             "for-each-ref",
             "merge-base",
-            "config",
         ];
         self.lines()
             .iter()

@@ -1,0 +1,381 @@
+//! Where git goes, with what it proves who asks, and what its failures mean.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use base64::Engine;
+use parking_lot::Mutex;
+
+use super::Setup;
+use crate::git::gate::{Gate, Lookup};
+use crate::git::{Git, HostProbe, HostVerdict};
+use crate::raw_server::{RawServer, Step, answer};
+use crate::{
+    AddressGuard, Credential, Credentials, Freshness, GitProtocol, Means, Refs, Repositories,
+    RepositoryUrl, Secret, SourceError, SourceErrorKind, Trust,
+};
+
+const COMMIT: &str = "ede458df7cd0fdca520df19a33158086a8a68e81";
+
+/// Names of the tests: all others have no address.
+struct Names(HashMap<&'static str, SocketAddr>, Mutex<Vec<String>>);
+
+impl Names {
+    fn new(names: &[(&'static str, SocketAddr)]) -> Arc<Self> {
+        Arc::new(Self(names.iter().copied().collect(), Mutex::default()))
+    }
+}
+
+#[async_trait]
+impl Lookup for Names {
+    async fn addresses(&self, host: &str, _: u16) -> io::Result<Vec<SocketAddr>> {
+        self.1.lock().push(host.to_owned());
+        let found = self.0.get(host).copied();
+        found
+            .map(|found| vec![found])
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
+
+/// A server of one repository for clients that know no better protocol.
+async fn dumb_server() -> RawServer {
+    RawServer::start(|_, head| {
+        if head.starts_with("get /m.git/info/refs") {
+            answer(
+                "200 OK",
+                &[("Content-Type", "text/plain")],
+                format!("{COMMIT}\trefs/heads/main\n").as_bytes(),
+            )
+        } else if head.starts_with("get /m.git/head") {
+            answer("200 OK", &[], b"ref: refs/heads/main\n")
+        } else {
+            answer("404 Not Found", &[], b"")
+        }
+    })
+    .await
+}
+
+fn url(text: &str) -> RepositoryUrl {
+    RepositoryUrl::parse(text).unwrap()
+}
+
+async fn list(git: &Git, url: &RepositoryUrl, trust: Trust) -> Result<Arc<Refs>, SourceError> {
+    git.open(url, trust)?.refs(Freshness::Recent).await
+}
+
+#[tokio::test]
+async fn an_address_that_a_request_chose_does_not_lead_to_this_machine() {
+    let server = dumb_server().await;
+    let names = Names::new(&[("code.example", server.address)]);
+    let setup = Setup::new().await;
+    let git = Git::with_lookup(setup.options.clone(), names.clone())
+        .await
+        .unwrap();
+    let port = server.address.port();
+    for address in [
+        format!("http://code.example:{port}/m.git"),
+        format!("https://code.example:{port}/m.git"),
+        format!("http://127.0.0.1:{port}/m.git"),
+        format!("http://[::1]:{port}/m.git"),
+        format!("ssh://git@code.example:{port}/m.git"),
+        format!("ssh://git@127.0.0.1:{port}/m.git"),
+        format!("git://code.example:{port}/m.git"),
+        "http://169.254.169.254/m.git".to_owned(),
+        format!("file://{}", setup.folder.path().display()),
+    ] {
+        for trust in [Trust::Chosen, Trust::PrivatelyChosen] {
+            let refused = list(&git, &url(&address), trust).await.unwrap_err();
+            assert_eq!(
+                refused.kind(),
+                SourceErrorKind::ForbiddenAddress,
+                "{address}: {refused}"
+            );
+            assert!(
+                refused.0.notes[0].contains("GOPRIVATE"),
+                "{:?}",
+                refused.0.notes
+            );
+        }
+    }
+    assert_eq!(server.requests(), Vec::<String>::new());
+    assert!(names.1.lock().contains(&"code.example".to_owned()));
+}
+
+#[tokio::test]
+async fn an_address_that_may_be_dialled_is_reached_through_the_gate_and_its_redirects_are_judged() {
+    let server = dumb_server().await;
+    let inner = dumb_server().await;
+    let to_inner = format!(
+        "http://inner.example:{}/m.git/info/refs",
+        inner.address.port()
+    );
+    let leading = RawServer::start(move |_, _| {
+        answer("301 Moved Permanently", &[("Location", &to_inner)], b"")
+    })
+    .await;
+    let names = Names::new(&[
+        ("code.example", server.address),
+        ("leading.example", leading.address),
+        ("inner.example", inner.address),
+    ]);
+    let mut setup = Setup::new().await;
+    // Neither keeps git from the gate.
+    setup.set("NO_PROXY", "*");
+    setup.user_config("[http \"http://code.example\"]\n\tproxy =\n");
+    let git = Git::with_lookup(setup.options.clone(), names.clone())
+        .await
+        .unwrap();
+    // As if these two were public.
+    let guard = AddressGuard::new(["code.example", "leading.example"]);
+    let gate = Gate::open(Arc::new(guard), names.clone()).await.unwrap();
+    assert!(git.engine.gate.set(gate).is_ok());
+    let reached = url(&format!(
+        "http://code.example:{}/m.git",
+        server.address.port()
+    ));
+    let refs = list(&git, &reached, Trust::Chosen).await.unwrap();
+    assert_eq!(refs.get("refs/heads/main").unwrap().as_str(), COMMIT);
+    assert!(
+        server.requests()[0].contains("host: code.example"),
+        "{:?}",
+        server.requests()
+    );
+
+    let redirected = url(&format!(
+        "http://leading.example:{}/m.git",
+        leading.address.port()
+    ));
+    let refused = list(&git, &redirected, Trust::Chosen).await.unwrap_err();
+    assert_eq!(
+        refused.kind(),
+        SourceErrorKind::ForbiddenAddress,
+        "{refused}"
+    );
+    assert!(refused.to_string().contains("inner.example"), "{refused}");
+    assert!(!leading.requests().is_empty());
+    assert_eq!(inner.requests(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_named_address_and_one_that_the_operator_rewrites_lead_anywhere() {
+    let server = dumb_server().await;
+    let mut setup = Setup::new().await;
+    setup.set("GIT_CONFIG_COUNT", "1");
+    setup.set(
+        "GIT_CONFIG_KEY_0",
+        format!("url.http://{}/.insteadOf", server.address),
+    );
+    setup.set("GIT_CONFIG_VALUE_0", "https://code.example/team/");
+    let git = Git::with_lookup(setup.options.clone(), Names::new(&[]))
+        .await
+        .unwrap();
+    let named = url(&format!("http://{}/m.git", server.address));
+    list(&git, &named, Trust::Named).await.unwrap();
+    // The original name need not resolve, and the operator's way may be another protocol.
+    let rewritten = url("https://code.example/team/m.git");
+    let refs = list(&git, &rewritten, Trust::Chosen).await.unwrap();
+    assert_eq!(refs.iter().count(), 2);
+    let beside = url("https://code.example/other/m.git");
+    assert!(list(&git, &beside, Trust::Chosen).await.is_err());
+}
+
+#[tokio::test]
+async fn ssh_to_a_chosen_host_goes_to_the_judged_address_under_the_hosts_own_key() {
+    let names = Names::new(&[("code.example", "1.1.1.1:0".parse().unwrap())]);
+    let mut setup = Setup::new().await;
+    let said = setup.folder.path().join("ssh-said");
+    let script = setup.folder.path().join("bin/ssh");
+    setup
+        .program_at(
+            &script,
+            &format!("printf '%s\\n' \"$*\" >> {}; exit 255", said.display()),
+        )
+        .await;
+    let git = Git::with_lookup(setup.options.clone(), names.clone())
+        .await
+        .unwrap();
+    list(
+        &git,
+        &url("ssh://git@code.example:2222/m.git"),
+        Trust::Chosen,
+    )
+    .await
+    .unwrap_err();
+    let words = fs_err::read_to_string(&said).unwrap();
+    for expected in [
+        "-o BatchMode=yes",
+        "-o HostName=1.1.1.1",
+        "-o HostKeyAlias=[code.example]:2222",
+        "-p 2222",
+        "git@code.example",
+    ] {
+        assert!(words.contains(expected), "{words}");
+    }
+    setup.set("GIT_SSH_COMMAND", "ssh -v");
+    let git = Git::with_lookup(setup.options.clone(), names)
+        .await
+        .unwrap();
+    let refused = list(&git, &url("ssh://git@code.example/m.git"), Trust::Chosen)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        refused.kind(),
+        SourceErrorKind::ForbiddenAddress,
+        "{refused}"
+    );
+}
+
+struct OneRule(Means);
+
+#[async_trait]
+impl Credentials for OneRule {
+    async fn for_repository(&self, _: &RepositoryUrl) -> Result<Option<Credential>, SourceError> {
+        Ok(Some(Credential {
+            rule: "[[credential]] code.example/team".into(),
+            means: self.0.clone(),
+        }))
+    }
+}
+
+#[tokio::test]
+async fn a_password_convinces_the_host_and_stands_in_no_command_line_error_or_file() {
+    let basic = base64::engine::general_purpose::STANDARD
+        .encode("ann:pa'ss $word")
+        .to_lowercase();
+    let server = RawServer::start(move |_, head| {
+        if !head.contains(&format!("authorization: basic {basic}")) {
+            return answer(
+                "401 Unauthorized",
+                &[("WWW-Authenticate", "Basic realm=\"x\"")],
+                b"",
+            );
+        }
+        if head.starts_with("get /m.git/info/refs") {
+            let refs = format!("{COMMIT}\trefs/heads/main\n");
+            answer("200 OK", &[("Content-Type", "text/plain")], refs.as_bytes())
+        } else {
+            answer("200 OK", &[], b"ref: refs/heads/main\n")
+        }
+    })
+    .await;
+    let means = |password: &str| Means::Password {
+        username: "ann".to_owned(),
+        password: Secret::new(password),
+    };
+    let mut setup = Setup::new().await;
+    // The rule was chosen for the address: the user's own helper is not asked.
+    setup.user_config(
+        "[credential]\n\thelper = \"!f() { echo username=eve; echo password=wrong; }; f\"\n",
+    );
+    setup.options.credentials = Arc::new(OneRule(means("pa'ss $word")));
+    let address = url(&format!("http://{}/m.git", server.address));
+    let refs = list(&setup.start().await, &address, Trust::Named)
+        .await
+        .unwrap();
+    assert_eq!(refs.iter().count(), 2);
+
+    setup.options.credentials = Arc::new(OneRule(means("wrong-s3cret")));
+    let refused = list(&setup.start().await, &address, Trust::Named)
+        .await
+        .unwrap_err();
+    assert_eq!(refused.kind(), SourceErrorKind::Refused, "{refused}");
+    let everything = format!("{:?}{:?}", refused, setup.lines());
+    assert!(!everything.contains("s3cret"), "{everything}");
+    assert!(!everything.contains("pa'ss"), "{everything}");
+    assert!(refused.0.notes[0].contains("[[credential]] code.example/team"));
+    // Without a rule the user's own helper is.
+    setup.options.credentials = Arc::new(crate::NoCredentials);
+    list(&setup.start().await, &address, Trust::Named)
+        .await
+        .unwrap_err();
+    let eve = base64::engine::general_purpose::STANDARD
+        .encode("eve:wrong")
+        .to_lowercase();
+    assert!(server.requests().iter().any(|head| head.contains(&eve)));
+}
+
+struct Verdict(HostVerdict, Mutex<Vec<String>>);
+
+#[async_trait]
+impl HostProbe for Verdict {
+    async fn judge(
+        &self,
+        _: &RepositoryUrl,
+        _: Trust,
+        _: Option<&Credential>,
+        stderr: &str,
+    ) -> HostVerdict {
+        self.1.lock().push(stderr.to_owned());
+        self.0.clone()
+    }
+}
+
+#[tokio::test]
+async fn only_the_probe_proves_that_a_repository_is_absent() {
+    let missing = RawServer::start(|_, _| answer("404 Not Found", &[], b"")).await;
+    let closed = RawServer::start(|_, _| {
+        answer(
+            "401 Unauthorized",
+            &[("WWW-Authenticate", "Basic realm=\"x\"")],
+            b"",
+        )
+    })
+    .await;
+    let broken = RawServer::start(|_, _| answer("503 Service Unavailable", &[], b"")).await;
+    let silent = RawServer::start(|_, _| vec![Step::Hang]).await;
+    let check = async |server: &RawServer, verdict: &str, kind: SourceErrorKind, asked: usize| {
+        let text = || "because".to_owned();
+        let probe = Arc::new(Verdict(
+            match verdict {
+                "absent" => HostVerdict::Absent(text()),
+                "refused" => HostVerdict::Refused(text()),
+                _ => HostVerdict::Unproven(text()),
+            },
+            Mutex::default(),
+        ));
+        let mut setup = Setup::new().await;
+        setup.options.probe = probe.clone();
+        setup.options.stall_timeout = std::time::Duration::from_secs(1);
+        let address = url(&format!("http://{}/m.git", server.address));
+        let failed = list(&setup.start().await, &address, Trust::Named)
+            .await
+            .unwrap_err();
+        assert_eq!(failed.kind(), kind, "{verdict}: {failed:?}");
+        assert_eq!(probe.1.lock().len(), asked, "{verdict}: {failed:?}");
+        if asked == 1 {
+            assert!(failed.to_string().ends_with("because"), "{failed}");
+            assert!(
+                failed.0.notes[0].contains("no credential rule"),
+                "{failed:?}"
+            );
+        }
+    };
+    use SourceErrorKind::{NotExist, Refused, TimedOut, Unreachable};
+    check(&missing, "absent", NotExist, 1).await;
+    check(&missing, "refused", Refused, 1).await;
+    check(&missing, "unproven", Refused, 1).await;
+    check(&closed, "absent", NotExist, 1).await;
+    check(&closed, "unproven", Refused, 1).await;
+    check(&broken, "absent", Unreachable, 0).await;
+    check(&silent, "absent", TimedOut, 0).await;
+}
+
+#[tokio::test]
+async fn a_user_cannot_widen_the_allowed_protocols() {
+    let mut setup = Setup::new().await;
+    let trap = setup.folder.path().join("trapped");
+    setup.user_config(&format!(
+        "[protocol]\n\tallow = always\n[protocol \"ext\"]\n\tallow = always\n[url \"ext::touch {} \"]\n\tinsteadOf = https://code.example/\n",
+        trap.display()
+    ));
+    setup.options.protocols = [GitProtocol::Https].into();
+    let git = setup.start().await;
+    let refused = list(&git, &url("https://code.example/m"), Trust::Named)
+        .await
+        .unwrap_err();
+    assert_eq!(refused.kind(), SourceErrorKind::Refused, "{refused:?}");
+    assert!(!trap.exists());
+}
