@@ -360,11 +360,7 @@ impl Lease {
                 None if entry.mode == Mode::Folder => self.tree_object(&entry.object).await?,
                 None => return Ok(None),
             };
-            let entries = parse_tree(&found)?;
-            match entries
-                .into_iter()
-                .find(|entry| entry.name == element.as_bytes())
-            {
+            match find_in_tree(&found, element.as_bytes())? {
                 Some(next) => entry = next,
                 None => return Ok(None),
             }
@@ -389,7 +385,16 @@ impl Lease {
         let mut prefix = Vec::new();
         let root = self.tree_object(tree).await?;
         // What is left of each folder on the way, and how long the path to it is.
-        let mut stack = vec![(parse_tree(&root)?.into_iter(), prefix.len())];
+        // Folders that contain each other a thousand deep may each name millions, of which only the first is
+        // looked at: what waits on the way is counted before it is kept.
+        let mut room = most_files.saturating_mul(2);
+        let mut folder = |tree: &Object| -> Result<_, Trouble> {
+            let entries = parse_tree(tree, room)?
+                .ok_or_else(|| too_large("more files and folders than are read"))?;
+            room -= entries.len();
+            Ok(entries.into_iter())
+        };
+        let mut stack = vec![(folder(&root)?, prefix.len())];
         while let Some((entries, prefix_bytes)) = stack.last_mut() {
             prefix.truncate(*prefix_bytes);
             let Some(entry) = entries.next() else {
@@ -411,7 +416,7 @@ impl Lease {
                     }
                     prefix.push(b'/');
                     let below = self.tree_object(&entry.object).await?;
-                    stack.push((parse_tree(&below)?.into_iter(), prefix.len()));
+                    stack.push((folder(&below)?, prefix.len()));
                     continue;
                 }
             };
@@ -456,22 +461,40 @@ pub(super) struct RawEntry {
     pub(super) object: ObjectName,
 }
 
-/// Reads a tree: `MODE NAME NUL OBJECT`, repeated, the object as raw bytes of the repository's hash.
-fn parse_tree(tree: &Object) -> Result<Vec<RawEntry>, Trouble> {
+/// Reads a tree: `MODE NAME NUL OBJECT`, repeated, the object as raw bytes of the repository's hash. `None` for
+/// one of more than so many entries.
+fn parse_tree(tree: &Object, most_entries: usize) -> Result<Option<Vec<RawEntry>>, Trouble> {
+    let entries: Result<Vec<RawEntry>, Trouble> = entries_of(tree)
+        .take(most_entries.saturating_add(1))
+        .collect();
+    entries.map(|entries| (entries.len() <= most_entries).then_some(entries))
+}
+
+/// The entry of a tree that has this name.
+fn find_in_tree(tree: &Object, name: &[u8]) -> Result<Option<RawEntry>, Trouble> {
+    entries_of(tree)
+        .find(|entry| entry.as_ref().map_or(true, |entry| entry.name == name))
+        .transpose()
+}
+
+/// The entries of a tree one after the other; a malformed one is the last.
+fn entries_of(tree: &Object) -> impl Iterator<Item = Result<RawEntry, Trouble>> {
     let hash_bytes = tree.name.as_str().len() / 2;
-    let mut entries = Vec::new();
     let mut rest: &[u8] = &tree.bytes;
-    while !rest.is_empty() {
-        let (entry, after) = parse_entry(rest, hash_bytes).ok_or_else(|| {
-            Trouble::Failed(SourceError::new(
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let Some((entry, after)) = parse_entry(rest, hash_bytes) else {
+            rest = &[];
+            return Some(Err(Trouble::Failed(SourceError::new(
                 SourceErrorKind::BadAnswer,
                 format!("tree {} is malformed", tree.name),
-            ))
-        })?;
-        entries.push(entry);
+            ))));
+        };
         rest = after;
-    }
-    Ok(entries)
+        Some(Ok(entry))
+    })
 }
 
 fn parse_entry(bytes: &[u8], hash_bytes: usize) -> Option<(RawEntry, &[u8])> {
@@ -553,7 +576,7 @@ mod tests {
             kind: ObjectKind::Tree,
             bytes: Bytes::copy_from_slice(bytes),
         };
-        let entries = parse_tree(&tree(&bytes)).ok().unwrap();
+        let entries = parse_tree(&tree(&bytes), 4).ok().unwrap().unwrap();
         let modes: Vec<Mode> = entries.iter().map(|entry| entry.mode).collect();
         assert_eq!(
             modes,
@@ -561,6 +584,11 @@ mod tests {
         );
         assert_eq!(entries[0].name, b"a\nb");
         assert_eq!(entries[0].object.as_str(), "ab".repeat(20));
-        assert!(parse_tree(&tree(&bytes[..bytes.len() - 1])).is_err());
+        assert!(parse_tree(&tree(&bytes), 3).ok().unwrap().is_none());
+        assert!(parse_tree(&tree(&bytes[..bytes.len() - 1]), 4).is_err());
+        let found = |name: &[u8]| find_in_tree(&tree(&bytes), name).ok().unwrap();
+        assert_eq!(found(b"link").map(|entry| entry.mode), Some(Mode::Symlink));
+        assert_eq!(found(b"lin"), None);
+        assert!(find_in_tree(&tree(&bytes[..bytes.len() - 1]), b"none").is_err());
     }
 }
