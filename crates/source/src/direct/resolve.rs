@@ -50,21 +50,18 @@ impl Module {
     }
 
     /// `Origin.Ref`: the ref that the commit was found by. For a commit that was asked by its own name it is
-    /// the first one that points to it, as a go command without a cache of its own finds it. `HEAD` is told
-    /// only of the latest version, because Go fetches it by the commit's name.
+    /// the first one that points to it, as a go command without a cache of its own finds it, but for `HEAD`,
+    /// which that one fetches by the commit's name.
     async fn reference_of(&self, commit: &Commit) -> Result<String, SourceError> {
-        let reference = match &commit.found_by {
-            Some(reference) => Some(reference.clone()),
-            None => {
-                let refs = self.repository.refs(Freshness::Known).await?;
-                refs.iter()
-                    .find(|(_, object)| **object == commit.name)
-                    .map(|(name, _)| name.to_owned())
-            }
-        };
-        Ok(reference
-            .filter(|reference| reference != "HEAD")
-            .unwrap_or_default())
+        if let Some(reference) = &commit.found_by {
+            return Ok(reference.clone());
+        }
+        let refs = self.repository.refs(Freshness::Known).await?;
+        let first = refs.iter().find(|(_, object)| **object == commit.name);
+        Ok(match first {
+            Some((name, _)) if name != "HEAD" => name.to_owned(),
+            Some(_) | None => String::new(),
+        })
     }
 
     /// The version of a commit that was found for the sake of `asked` (empty for the default branch) under the

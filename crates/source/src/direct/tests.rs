@@ -472,7 +472,12 @@ async fn origins_say_what_an_answer_depends_on() {
         &format!("\"Hash\":\"{second}\",{tags},\"Ref\":\"refs/heads/main\"}}"),
     )
     .await;
-    check("HEAD", &format!("\"Hash\":\"{second}\",{tags}}}")).await;
+    check(
+        "HEAD",
+        &format!("\"Hash\":\"{second}\",{tags},\"Ref\":\"HEAD\"}}"),
+    )
+    .await;
+    check(second.as_str(), &format!("\"Hash\":\"{second}\",{tags}}}")).await;
     check(
         first.as_str(),
         &format!("\"Hash\":\"{first}\",\"Ref\":\"refs/tags/a/v1.0.0\"}}"),
