@@ -3,6 +3,7 @@
 //! The flags of the settings come from the table; this file adds the commands and what only one of
 //! them takes. A command that is not built yet is not here.
 
+use crate::commands::auth::Target;
 use crate::commands::compare;
 use crate::commands::env::profile::{Emit, Profile, Wish};
 use crate::commands::explain::Question;
@@ -39,6 +40,12 @@ pub(crate) enum Action {
         flags: Flags,
         form: Form,
         origins: Origins,
+    },
+    /// Say which credential a repository gets and what its host makes of it.
+    AuthTest {
+        flags: Flags,
+        target: Target,
+        form: Form,
     },
     /// Say what a log or a code of another tool means.
     Explain {
@@ -112,6 +119,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Act
         }),
         Some(("config", matches)) => Ok(config_action(matches)),
         Some(("explain", matches)) => explain_action(matches),
+        Some(("auth", matches)) => auth_action(matches),
         Some(("env", matches)) => env_action(matches),
         Some(("trace", matches)) => trace_action(matches),
         Some(("compare", matches)) => compare_action(matches),
@@ -176,6 +184,18 @@ fn env_action(matches: &ArgMatches) -> Result<Action, Stop> {
             form: form(matches),
         }),
     }
+}
+
+fn auth_action(matches: &ArgMatches) -> Result<Action, Stop> {
+    // The one command below `auth`, which clap requires.
+    let matches = matches.subcommand().map_or(matches, |(_, matches)| matches);
+    let target = matches.get_one::<String>(TARGET);
+    let target = target.map(String::as_str).unwrap_or_default();
+    Ok(Action::AuthTest {
+        flags: flags(matches),
+        target: Target::parse(target).map_err(Stop::Wrong)?,
+        form: form(matches),
+    })
 }
 
 /// `MODULE[@QUERY]`.
@@ -285,6 +305,7 @@ const COMMAND: &str = "COMMAND";
 const FILE: &str = "FILE";
 const JSON: &str = "json";
 const ORIGIN: &str = "origin";
+const TARGET: &str = "MODULE|URL";
 const REFERENCE: &str = "__reference";
 const MODULE: &str = "MODULE";
 const PROFILE: &str = "PROFILE";
@@ -369,6 +390,29 @@ pub(crate) fn grammar() -> Grammar {
         .subcommand(trace_grammar(&json))
         .subcommand(compare_grammar(&json))
         .subcommand(env_grammar(&json))
+        .subcommand(
+            Grammar::new("auth")
+                .about("Test the credentials of private repositories")
+                .subcommand_required(true)
+                .arg_required_else_help(true)
+                .disable_help_subcommand(true)
+                .subcommand(
+                    Grammar::new("test")
+                        .about("Say which credential a repository gets, and what its host makes of it")
+                        .long_about(
+                            "Say which credential rule holds for a repository and which nearly do, whether the host takes \
+                             the credential, what git says, and what helps. Secrets are never printed.\n\n\
+                             Exit status: 0 the repository can be read, 1 it cannot, 2 used wrongly.",
+                        )
+                        .arg(
+                            Arg::new(TARGET)
+                                .required(true)
+                                .help("A module path, or the address of a repository"),
+                        )
+                        .arg(json())
+                        .args(setting_flags()),
+                ),
+        )
         .subcommand(
             Grammar::new("config")
                 .about("Check or show the settings")
@@ -651,9 +695,9 @@ fn stop(error: clap::Error) -> Stop {
     }
 }
 
-const COMMANDS: [&str; 11] = [
-    "serve", "exec", "explain", "trace", "compare", "env", "route", "use", "config", "check",
-    "show",
+const COMMANDS: [&str; 13] = [
+    "serve", "exec", "explain", "trace", "compare", "auth", "test", "env", "route", "use",
+    "config", "check", "show",
 ];
 
 /// Clap's first line without its `error:`, for what needs no words of our own.

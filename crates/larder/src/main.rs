@@ -35,6 +35,11 @@ fn main() -> ExitCode {
             form,
             origins,
         } => commands::config::show(&flags, &environment, form, origins),
+        Action::AuthTest {
+            flags,
+            target,
+            form,
+        } => commands::auth::test(&flags, &environment, &target, form),
         Action::Explain { question, form } => commands::explain::explain(&question, form),
         Action::Env { form } => commands::env::show(&environment, form),
         Action::EnvRoute { module_path, form } => {

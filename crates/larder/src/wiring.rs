@@ -1,6 +1,10 @@
 //! Puts the rooms together: from settings to a server that is ready to accept.
 
+mod auth;
 mod checksums;
+mod credentials;
+
+pub(crate) use auth::{AuthTools, auth_tools};
 
 use crate::settings::complaint::Complaint;
 use crate::settings::config::{Config, Listen, LogFormat};

@@ -17,6 +17,7 @@ mod rule;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -37,7 +38,7 @@ use http::Clients;
 
 pub use command::SECRET_VARIABLES;
 pub use place::{CredentialPlace, NearMiss};
-pub use probe::RepositoryProbe;
+pub use probe::{Access, Inspection, RepositoryProbe};
 pub use rule::{CredentialBook, CredentialCommand, CredentialRule, GithubApp, Grant, SecretSource};
 
 /// Files are looked at for changes at most once in this time.
@@ -46,16 +47,26 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// The book that is in use, and how it is read again.
 pub struct CredentialRules {
     clients: Clients,
-    source: Arc<BookSource>,
+    source: BookSource,
     shelf: Mutex<Shelf>,
 }
 
 /// Where a [`CredentialBook`] comes from.
+#[derive(Clone)]
 pub struct BookSource {
     /// The files that it is made of, besides those of the secrets, which are read at each use.
     pub files: Vec<PathBuf>,
     /// Makes it anew; the error says why what stands there now can't be used. Blocks.
-    pub read: Box<dyn Fn() -> Result<CredentialBook, String> + Send + Sync>,
+    pub read: ReadBook,
+}
+
+/// Reads a book; the error is a phrase.
+pub type ReadBook = Arc<dyn Fn() -> Result<CredentialBook, String> + Send + Sync>;
+
+impl fmt::Debug for BookSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BookSource({:?})", self.files)
+    }
 }
 
 /// What a rule does for one address.
@@ -101,7 +112,7 @@ impl CredentialRules {
         };
         Self {
             clients: Clients::new(guard, options),
-            source: Arc::new(source),
+            source,
             shelf: Mutex::new(shelf),
         }
     }

@@ -46,9 +46,9 @@ pub use build::{BuildError, Sources, build, is_this_server};
 pub use chain::{Chain, ChainEnd, ChainEntry, falls_through};
 pub use credential::{Credential, Credentials, Means, NoCredentials, Secret};
 pub use credentials::{
-    BookSource, CredentialBook, CredentialCommand, CredentialPlace, CredentialRule,
-    CredentialRules, GithubApp, Grant, NearMiss, RepositoryProbe, RuleMatch, SECRET_VARIABLES,
-    SecretSource,
+    Access, BookSource, CredentialBook, CredentialCommand, CredentialPlace, CredentialRule,
+    CredentialRules, GithubApp, Grant, Inspection, NearMiss, ReadBook, RepositoryProbe, RuleMatch,
+    SECRET_VARIABLES, SecretSource,
 };
 pub use database_http::DatabaseHttp;
 pub use direct::{DirectSource, ModuleProxies};

@@ -8,7 +8,7 @@
 use gomod::sumdb::SumdbSetting;
 use gomod::{PathPatterns, ProxyEntry};
 use proxy::refresh::access::RefreshAccess;
-use source::{CredentialBook, HttpProxies, Netrc, TlsSettings};
+use source::{BookSource, CredentialBook, HttpProxies, Netrc, TlsSettings};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -36,10 +36,6 @@ pub(crate) struct Config {
     /// Who may have what is remembered of a module forgotten before that.
     pub(crate) refresh_access: RefreshAccess,
     /// How git repositories may be reached, once they are.
-    #[expect(
-        dead_code,
-        reason = "checked from the first day; for `direct` and private modules, which are not fetched yet"
-    )]
     pub(crate) git_protocols: Vec<GitProtocol>,
     /// Bytes of the memory tier of the store.
     pub(crate) memory_bytes: u64,
@@ -61,6 +57,8 @@ pub(crate) struct Config {
     pub(crate) netrc: Netrc,
     /// Which credential git gets where; the netrc file's passwords too.
     pub(crate) credentials: CredentialBook,
+    /// How that is read again while the server runs.
+    pub(crate) credential_source: BookSource,
     /// Whether private sources may be served to callers that are not known, from an address that
     /// others reach. Read by the access rules; without private sources there is nothing to guard.
     #[expect(

@@ -8,7 +8,7 @@ use super::complaint::{Complaint, Fault};
 use super::environment::Environment;
 use super::file::{CredentialTable, SecretPlace, WrittenGrant, WrittenSecret};
 use super::origin::Origin;
-use super::written::{Purpose, Written};
+use super::written::{Layers, Written};
 use gomod::SafeUrl;
 use source::{
     BookSource, CredentialBook, CredentialCommand, CredentialPlace, CredentialRule, GithubApp,
@@ -16,6 +16,7 @@ use source::{
 };
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
@@ -52,39 +53,19 @@ pub(super) fn rules(written: &Written, mut checks: Checks<'_>) -> Vec<Credential
     rules
 }
 
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "for the repositories of private modules, which are not fetched yet"
-    )
-)]
 /// Where the rules come from while the server runs: the same layers, read again when the settings file or the
 /// netrc file changed.
-pub(crate) fn source(
-    flags: &[(&'static str, String)],
-    environment: &Environment,
-    purpose: Purpose,
-) -> BookSource {
-    let written = Written::collect(flags, environment, purpose);
-    let files = written
-        .draft
-        .config
-        .into_iter()
-        .chain(netrc_file(environment));
-    let (flags, environment) = (flags.to_vec(), environment.clone());
+pub(super) fn source(written: &Written, environment: &Environment) -> BookSource {
+    let config = written.draft.config.clone();
+    let (layers, environment) = (written.layers.clone(), environment.clone());
     BookSource {
-        files: files.collect(),
-        read: Box::new(move || read_again(&flags, &environment, purpose)),
+        files: config.into_iter().chain(netrc_file(&environment)).collect(),
+        read: Arc::new(move || read_again(&layers, &environment)),
     }
 }
 
-fn read_again(
-    flags: &[(&'static str, String)],
-    environment: &Environment,
-    purpose: Purpose,
-) -> Result<CredentialBook, String> {
-    let written = Written::collect(flags, environment, purpose);
+fn read_again(layers: &Layers, environment: &Environment) -> Result<CredentialBook, String> {
+    let written = Written::collect(&layers.flags, environment, layers.purpose);
     let mut complaints = written.complaints.clone();
     let mut warnings = Vec::new();
     let netrc = netrc(environment, &mut warnings);

@@ -55,6 +55,13 @@ impl Environment {
             .find_map(|name| Some((*name, self.text(name)?)))
     }
 
+    /// Everything, for a program that is started with the user's own set-up.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+        self.variables
+            .iter()
+            .map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+    }
+
     /// The names of all variables that begin with `prefix`, sorted.
     pub(crate) fn names_with_prefix(&self, prefix: &str) -> impl Iterator<Item = &str> {
         self.variables

@@ -102,6 +102,7 @@ impl Resolver<'_> {
             http_proxies: http_proxies?,
             netrc,
             credentials,
+            credential_source: credentials::source(self.written, self.environment),
             allow_anonymous_private: draft.allow_anonymous_private.expect(HAS_DEFAULT),
             log_format: draft.log_format.expect(HAS_DEFAULT),
             log_level: draft.log_level.expect(HAS_DEFAULT),

@@ -16,9 +16,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Which command the settings are for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// A server for others.
+    #[default]
     Serve,
     /// A server for one command: on a free port of this machine alone, without TLS, unless flags
     /// say otherwise, and quiet unless something else says otherwise.
@@ -47,6 +48,15 @@ pub(crate) struct Written {
     pub(crate) draft: Draft,
     pub(crate) complaints: Vec<Complaint>,
     pub(crate) warnings: Vec<String>,
+    /// What it takes, besides the environment, to read all of this again.
+    pub(crate) layers: Layers,
+}
+
+/// The flags that were given, and what for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Layers {
+    pub(crate) flags: Vec<(&'static str, String)>,
+    pub(crate) purpose: Purpose,
 }
 
 impl Written {
@@ -56,7 +66,13 @@ impl Written {
         environment: &Environment,
         purpose: Purpose,
     ) -> Self {
-        let mut written = Self::default();
+        let mut written = Self {
+            layers: Layers {
+                flags: flags.to_vec(),
+                purpose,
+            },
+            ..Self::default()
+        };
         for setting in SETTINGS {
             if let Some(text) = setting.default.text() {
                 written.lay(setting, text, Path::new(""), Origin::Default);

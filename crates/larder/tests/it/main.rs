@@ -12,6 +12,7 @@
 mod checksum;
 mod compare;
 mod crash;
+mod credentials;
 mod env;
 mod fallback;
 mod fill;

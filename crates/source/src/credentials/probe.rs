@@ -36,6 +36,68 @@ pub struct RepositoryProbe {
     rules: Option<Arc<CredentialRules>>,
 }
 
+/// What came of asking a host about one repository, with a credential and without.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inspection {
+    /// What it means.
+    pub access: Access,
+    /// What the host said, as one clause; without secrets.
+    pub said: String,
+}
+
+/// What a host makes of whoever asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Everybody may read the repository; a credential was not refused.
+    Open,
+    /// The credential may read what strangers may not.
+    Granted,
+    /// The host does not know the credential.
+    NotAccepted,
+    /// The host knows the credential, which may not read this.
+    NotAllowed,
+    /// The host knows the credential and says that there is no such repository: it is absent, or this credential may
+    /// not see it.
+    NotSeen,
+    /// No credential was sent, and the host wants one.
+    Wanted,
+    /// The host was not reached, or did not answer as one does.
+    Unreached,
+    /// None of these.
+    Unclear,
+}
+
+impl Inspection {
+    fn of(known: Option<&Word>, unknown: &Word) -> Self {
+        let without = format!("{}{}", unknown.status, unknown.said);
+        let Some(known) = known else {
+            return Self {
+                access: match unknown.status {
+                    200..=299 => Access::Open,
+                    401 | 403 => Access::Wanted,
+                    _ => Access::Unclear,
+                },
+                said: format!("to strangers it answers {without}"),
+            };
+        };
+        let access = match (known.status, unknown.status) {
+            (200..=299, 200..=299) => Access::Open,
+            (200..=299, _) => Access::Granted,
+            (401, _) => Access::NotAccepted,
+            (403, _) => Access::NotAllowed,
+            (404 | 410, 401 | 403) => Access::NotSeen,
+            _ => Access::Unclear,
+        };
+        Self {
+            access,
+            said: format!(
+                "with the credential it answers {}{}, without it {without}",
+                known.status, known.said
+            ),
+        }
+    }
+}
+
 /// What a host says of the first request that git makes.
 pub(super) struct Word {
     status: u16,
@@ -54,6 +116,43 @@ impl RepositoryProbe {
             clients: Clients::new(guard, options),
             rules,
         }
+    }
+
+    /// What a host makes of a credential, for someone who asks just that. Only for addresses with `https` or
+    /// `http`; of others only git can tell.
+    pub async fn inspect(
+        &self,
+        url: &RepositoryUrl,
+        trust: Trust,
+        credential: Option<&Credential>,
+    ) -> Inspection {
+        match self.both_words(url, trust, credential).await {
+            Ok((known, unknown)) => Inspection::of(known.as_ref(), &unknown),
+            Err(reason) => Inspection {
+                access: Access::Unreached,
+                said: reason,
+            },
+        }
+    }
+
+    /// What the host says with the credential, if there is one for it, and without.
+    async fn both_words(
+        &self,
+        url: &RepositoryUrl,
+        trust: Trust,
+        credential: Option<&Credential>,
+    ) -> Result<(Option<Word>, Word), String> {
+        let address = Url::parse(url.as_str()).map_err(|error| error.to_string())?;
+        let address = without_credentials(address);
+        let client = self.clients.of(url.host(), trust);
+        let client = client.map_err(|error| error.to_string())?;
+        let known = match credential.map(|credential| &credential.means) {
+            Some(Means::Password { username, password }) => {
+                Some(refs_word(&client, &address, Some((username, password))).await?)
+            }
+            Some(Means::SshKey { .. }) | None => None,
+        };
+        Ok((known, refs_word(&client, &address, None).await?))
     }
 
     async fn judge_web(

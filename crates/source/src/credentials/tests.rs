@@ -52,7 +52,7 @@ fn user(name: &str) -> Grant {
 pub(super) fn rules(book: CredentialBook) -> CredentialRules {
     let source = BookSource {
         files: Vec::new(),
-        read: Box::new(|| Err("there is no file".to_owned())),
+        read: Arc::new(|| Err("there is no file".to_owned())),
     };
     CredentialRules::new(book, source, Arc::default(), impatient())
 }
@@ -253,7 +253,7 @@ fn rules_of(file: &Path) -> CredentialRules {
     };
     let source = BookSource {
         files: vec![file.to_owned()],
-        read: Box::new(read),
+        read: Arc::new(read),
     };
     CredentialRules::new(
         (source.read)().unwrap(),

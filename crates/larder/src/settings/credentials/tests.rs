@@ -1,5 +1,6 @@
 use super::*;
 use crate::settings::resolve::resolve;
+use crate::settings::written::Purpose;
 
 /// A home folder with a settings file, and files beside it.
 struct Home {
@@ -303,7 +304,8 @@ fn the_layers_are_read_again_with_the_netrc_file() {
     let home = Home::new("");
     home.write(".netrc", "machine n.example login a password b", 0o600);
     let environment = home.environment(&[("LARDER_CREDENTIALS", "https://t@v.example")]);
-    let source = source(&home.flags(), &environment, Purpose::Serve);
+    let written = Written::collect(&home.flags(), &environment, Purpose::Serve);
+    let source = source(&written, &environment);
     assert_eq!(source.files.len(), 2);
     let read = || (source.read)().map(|book| (book.rules.len(), format!("{:?}", book.netrc)));
     assert_eq!(read().unwrap(), (1, "Netrc(1 entries)".to_owned()));

@@ -178,6 +178,37 @@ async fn a_public_address_is_absent_when_an_anonymous_get_says_so() {
 }
 
 #[tokio::test]
+async fn what_a_host_makes_of_a_credential_is_told_apart() {
+    let credential = credential();
+    let check = async |known, unknown, credential: Option<&Credential>, expected: Access| {
+        let (server, options) = host(Host {
+            known,
+            unknown,
+            page: FINE,
+        })
+        .await;
+        let probe = RepositoryProbe::new(Arc::default(), options, None);
+        let url = address(&format!("https://{}/team/x", server.address));
+        let inspection = probe.inspect(&url, Trust::Named, credential).await;
+        assert_eq!(inspection.access, expected, "{inspection:?}");
+        assert!(!inspection.said.contains("s3cret"), "{inspection:?}");
+    };
+    let ours = Some(&credential);
+    check(FINE, FINE, ours, Access::Open).await;
+    check(FINE, UNAUTHORISED, ours, Access::Granted).await;
+    check(FINE, NOT_FOUND, ours, Access::Granted).await;
+    check(UNAUTHORISED, FINE, ours, Access::NotAccepted).await;
+    check(FORBIDDEN, UNAUTHORISED, ours, Access::NotAllowed).await;
+    check(NOT_FOUND, UNAUTHORISED, ours, Access::NotSeen).await;
+    check(NOT_FOUND, NOT_FOUND, ours, Access::Unclear).await;
+    check(BROKEN, UNAUTHORISED, ours, Access::Unclear).await;
+    check(MOVED, UNAUTHORISED, ours, Access::Unreached).await;
+    check(BROKEN, UNAUTHORISED, None, Access::Wanted).await;
+    check(BROKEN, FINE, None, Access::Open).await;
+    check(BROKEN, NOT_FOUND, None, Access::Unclear).await;
+}
+
+#[tokio::test]
 async fn an_address_that_a_request_chose_leads_to_no_private_network() {
     let probe = RepositoryProbe::new(Arc::default(), impatient(), None);
     let verdict = probe
