@@ -4,8 +4,10 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use diagnosis::Finding;
 use url::{Host, Url};
 
+use crate::finding::Judgement;
 use crate::target::percent_decoded;
 
 /// A forward proxy.
@@ -37,6 +39,13 @@ pub enum ProxyKind {
 pub struct ForwardProxyError {
     /// What is wrong with it; nothing of the value, which may hold a password.
     pub reason: String,
+}
+
+impl ForwardProxyError {
+    /// The finding that this is, for the host that was to be reached.
+    pub fn finding(&self, host: &str) -> Option<Finding> {
+        Judgement::certain("http-proxy-config", self.to_string()).finding(host)
+    }
 }
 
 impl ForwardProxy {

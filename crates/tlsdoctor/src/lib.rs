@@ -4,21 +4,37 @@
 //! printed, and no knowledge of modules: a target is a URL. Causes, confidence and cures are those of
 //! [`diagnosis`], so that a log and a probe speak of the same things.
 //!
-//! [`certificate`] reads what a server sent, [`verify`] gives the verdict that Go would give on it with
+//! [`diagnose`] does all of it, in stages. [`certificate`] reads what a server sent, [`verify`] gives the verdict that Go would give on it with
 //! Go's own words, [`trust`] reads the roots that Go would trust.
 
 #![warn(missing_docs)]
 
 pub mod certificate;
+mod chain;
+mod clients;
+mod connect;
 mod der;
+mod diagnose;
+pub mod dns;
+mod finding;
+pub mod flight;
 mod forward_proxy;
+mod go_debug;
+mod handshake;
+mod hello;
+mod http;
+mod issuers;
 mod options;
+mod probe;
+mod protocol;
 mod report;
 mod target;
 pub mod trust;
 pub mod verify;
 
+pub use diagnose::diagnose;
 pub use forward_proxy::{ForwardProxy, ForwardProxyError, ProxyKind};
+pub use go_debug::GoDebug;
 pub use options::{Expects, FetchIssuers, Options, Resolvers, Timeouts};
 pub use report::{
     Answer, ChainRepair, ClientVerdict, Clients, Handshake, Report, SentCertificate, Stage,

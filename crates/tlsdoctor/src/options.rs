@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use crate::certificate::Certificate;
 use crate::forward_proxy::ForwardProxy;
+use crate::go_debug::GoDebug;
 use crate::target::Target;
 use crate::trust::TrustStore;
 use crate::verify::Pool;
@@ -28,6 +29,8 @@ pub struct Options {
     /// The proxy of HTTP_PROXY or HTTPS_PROXY for this target, if it is reached through one (NO_PROXY and
     /// loopback are the caller's to judge).
     pub forward_proxy: Option<ForwardProxy>,
+    /// What GODEBUG changes for go.
+    pub go_debug: GoDebug,
     /// What a sound answer to the target's path looks like.
     pub expects: Expects,
     /// Whether issuers may be fetched from where a certificate says.
@@ -47,6 +50,7 @@ impl Options {
             timeouts: Timeouts::default(),
             resolvers: Resolvers::System,
             forward_proxy: None,
+            go_debug: GoDebug::default(),
             expects: Expects::Anything,
             fetch_issuers: FetchIssuers::FromPublicAddresses,
             witnesses: Vec::new(),

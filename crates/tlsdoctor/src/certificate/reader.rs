@@ -9,6 +9,7 @@ use super::{
     extensions, hex,
 };
 use crate::der::{Der, tag};
+use crate::verify::NEGATIVE_SERIAL;
 
 /// The first complaint is Go's.
 #[derive(Default)]
@@ -46,7 +47,7 @@ pub(super) fn read(der: &[u8]) -> Result<Certificate, Unreadable> {
 
     let serial = Serial(complaint_of(|| fields.integer(), "serial number")?.to_vec());
     if serial.is_negative() {
-        complaint.add("x509: negative serial number");
+        complaint.add(NEGATIVE_SERIAL);
     }
 
     let inner = complaint_of(

@@ -122,6 +122,7 @@ impl Case {
             roots: &roots,
             host: self.host,
             now: self.now.parse().unwrap(),
+            go_debug: GoDebug::default(),
         };
         match verify_sent(&self.chain, question) {
             Ok(_) => String::new(),

@@ -1,0 +1,187 @@
+//! Every case of the fault lab that ends below modules, diagnosed.
+
+use std::path::PathBuf;
+
+use testkit::faults::{Case, Lab, Prepared, all, mask, recorded};
+
+use super::*;
+use crate::options::{FetchIssuers, Resolvers, Timeouts};
+use crate::trust::{System, TrustSettings, TrustStore};
+use crate::{ForwardProxy, GoDebug};
+
+/// Cases that only who knows modules can tell: what is under a connection is healthy, or says less.
+const ABOUT_MODULES: &[&str] = &[
+    "bad-json",
+    "bad-zip",
+    "wrong-gomod-path",
+    "private-via-proxy-404",
+    "module-path-case",
+    "goget-missing-pkg",
+    "goproxy-off",
+    "goproxy-empty-item",
+    "goflags-insecure",
+    "flag-insecure",
+    "toolchain-download",
+    "toolchain-auto",
+    "goinsecure-http",
+    "fallback-pipe",
+    "no-fallback-on-403",
+];
+
+/// The same, in whole families.
+const FAMILIES_ABOUT_MODULES: &[&str] = &["sumdb-", "gosum-", "direct-", "git-", "govcs-", "ssh-"];
+
+fn is_below_modules(case: &Case) -> bool {
+    !ABOUT_MODULES.contains(&case.id)
+        && !FAMILIES_ABOUT_MODULES
+            .iter()
+            .any(|family| case.id.starts_with(family))
+}
+
+/// What the environment of a case means for a diagnosis.
+fn options(prepared: &Prepared) -> Options {
+    let trust = TrustStore::load(&TrustSettings {
+        system: System::Linux,
+        ssl_cert_file: prepared.variable("SSL_CERT_FILE").map(PathBuf::from),
+        ssl_cert_dir: prepared.variable("SSL_CERT_DIR").map(str::to_owned),
+        extra_files: Vec::new(),
+    });
+    let mut options = Options::new(Arc::new(trust), Timestamp::now());
+    options.timeouts = Timeouts::all(TIME);
+    options.fetch_issuers = FetchIssuers::FromAnywhere;
+    options.expects = Expects::Data;
+    options.go_debug = GoDebug::parse(prepared.variable("GODEBUG").unwrap_or_default());
+    if let Some(server) = prepared.resolver {
+        options.resolvers = Resolvers::Servers(vec![server]);
+    }
+    options
+}
+
+/// Of every stage.
+const TIME: Duration = Duration::from_millis(1500);
+
+/// What a diagnosis of the case's module proxy comes to: cause and report. A proxy value that cannot be read
+/// never comes to a diagnosis.
+async fn examine(prepared: &Prepared) -> (String, Option<Report>) {
+    let url = format!("{}/example.lab/m/@v/v1.0.0.info", prepared.url);
+    let target = Target::parse(&url).unwrap();
+    let mut options = options(prepared);
+    let is_local = target.host == "localhost" || target.address().is_some();
+    if let Some(value) = prepared.variable("HTTPS_PROXY").filter(|_| !is_local) {
+        match ForwardProxy::parse(value) {
+            Ok(proxy) => options.forward_proxy = Some(proxy),
+            Err(error) => return (error.finding(&target.host).unwrap().cause.to_owned(), None),
+        }
+    }
+    let report = diagnose(&target, &options).await;
+    let cause = report.findings.first().map_or("healthy", |it| it.cause);
+    (cause.to_owned(), Some(report))
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+/// What go prints after the module's name, with what differs from run to run taken out.
+fn go_text(recorded: &str) -> String {
+    let line = recorded.strip_prefix("go: ").unwrap_or(recorded);
+    let line = line.strip_prefix("example.lab/m@v1.0.0: ").unwrap_or(line);
+    mask::masked(line)
+}
+
+#[test]
+fn every_fault_of_the_lab_is_told_by_its_cause_and_in_gos_words() {
+    let lab = Lab::open();
+    let runtime = runtime();
+    let (mut wrong, mut worded, mut count) = (Vec::new(), Vec::new(), 0);
+    for case in all().filter(|case| is_below_modules(case)) {
+        let Ok(prepared) = case.prepare(&lab) else {
+            continue;
+        };
+        count += 1;
+        let started = Instant::now();
+        let (cause, report) = runtime.block_on(examine(&prepared));
+        let time = started.elapsed();
+        if cause != case.cause {
+            wrong.push(format!("{}: {cause}, not {}", case.id, case.cause));
+        }
+        assert!(
+            time < TIME + Duration::from_secs(2),
+            "{}: {time:?}",
+            case.id
+        );
+        let Some(report) = report else { continue };
+        let is_broken = report
+            .stages
+            .iter()
+            .any(|it| it.status == StageStatus::Failed);
+        assert_eq!(is_broken, report.verdict == Verdict::Faulty, "{}", case.id);
+        for finding in &report.findings {
+            assert!(!finding.evidence.is_empty(), "{}", case.id);
+            assert!(!finding.cures.is_empty(), "{}", case.id);
+        }
+        if let Some(recording) = recorded::find(case.id) {
+            let ours = mask::masked(&report.clients.go.message);
+            let theirs = go_text(&recording.go);
+            if ours != theirs {
+                worded.push(format!("{}\n  go:   {theirs}\n  ours: {ours}", case.id));
+            }
+        }
+    }
+    println!(
+        "{count} cases, {} wrong, {} worded otherwise",
+        wrong.len(),
+        worded.len()
+    );
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(worded.len() * 20 <= count, "{}", worded.join("\n"));
+    assert!(count > 90, "{count}");
+}
+
+#[test]
+fn an_incomplete_chain_is_mended_with_the_very_certificate() {
+    let lab = Lab::open();
+    let case = all().find(|case| case.id == "incomplete-chain").unwrap();
+    let prepared = case.prepare(&lab).unwrap();
+    let (_, report) = runtime().block_on(examine(&prepared));
+    let report = report.unwrap();
+    let repair = report.repair.unwrap();
+    assert_eq!((repair.missing.len(), repair.sources.len()), (1, 1));
+    let sent: Vec<Vec<u8>> = Certificate::from_pem(repair.chain_file.as_bytes())
+        .into_iter()
+        .map(|certificate| certificate.der)
+        .collect();
+    assert_eq!(sent.len(), 2);
+    let options = options(&prepared);
+    let question = Question {
+        roots: &options.trust.roots,
+        host: "localhost",
+        now: options.now,
+        go_debug: options.go_debug,
+    };
+    assert!(verify_sent(&sent, question).is_ok());
+}
+
+#[test]
+fn nothing_is_fetched_from_a_private_network_unless_asked() {
+    let lab = Lab::open();
+    let case = all().find(|case| case.id == "incomplete-chain").unwrap();
+    let prepared = case.prepare(&lab).unwrap();
+    let mut options = options(&prepared);
+    options.fetch_issuers = FetchIssuers::FromPublicAddresses;
+    let target = Target::parse(&prepared.url).unwrap();
+    let report = runtime().block_on(diagnose(&target, &options));
+    let finding = report.findings.first().unwrap();
+    assert_eq!(finding.cause, "tls-incomplete-chain");
+    assert_eq!(finding.confidence, diagnosis::Confidence::Likely);
+    let evidence: Vec<_> = finding.evidence.iter().map(|it| it.text.as_str()).collect();
+    assert!(
+        evidence.join("\n").contains("private network"),
+        "{evidence:?}"
+    );
+    assert_eq!(report.repair, None);
+}

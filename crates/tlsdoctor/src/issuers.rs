@@ -1,0 +1,230 @@
+//! Fetching the issuers that a server forgot to send (authorityInfoAccess, RFC 5280, 4.2.2.1).
+//!
+//! A certificate is a stranger's text, and its URLs lead where the stranger likes: only plain http is
+//! followed, only a few steps, only so many bytes, and no address of a private network unless that was
+//! asked for.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use crate::certificate::Certificate;
+use crate::connect::connect;
+use crate::der::{Der, tag};
+use crate::dns::resolve;
+use crate::http::{Http, Manner};
+use crate::options::{FetchIssuers, Options};
+use crate::target::{Scheme, Target};
+use crate::verify::{Pool, Question, verify};
+
+/// Longer chains are not mended.
+const STEPS: usize = 4;
+
+/// What a chase came to.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Chase {
+    /// The issuers that were found, from the leaf upwards.
+    pub(crate) found: Vec<(Arc<Certificate>, String)>,
+    /// Whether Go accepts the chain with them.
+    pub(crate) is_whole: bool,
+    /// What was tried.
+    pub(crate) evidence: Vec<String>,
+}
+
+/// Follows the issuers from `top`, the last certificate that could be reached from the leaf.
+pub(crate) async fn chase(
+    leaf: &Arc<Certificate>,
+    sent: &Pool,
+    top: &Arc<Certificate>,
+    question: Question<'_>,
+    options: &Options,
+) -> Chase {
+    let mut chase = Chase::default();
+    let mut pool = sent.clone();
+    let mut last = top.clone();
+    for _ in 0..STEPS {
+        let Some(url) = last
+            .issuer_urls
+            .iter()
+            .find(|url| url.starts_with("http://"))
+        else {
+            chase.evidence.push(format!(
+                "`{}` does not say where its issuer is",
+                last.display_name()
+            ));
+            break;
+        };
+        let fetched = match fetch(url, options).await {
+            Ok(fetched) => fetched,
+            Err(fault) => {
+                chase.evidence.push(format!("{}: {fault}", shown_url(url)));
+                break;
+            }
+        };
+        let issuer = fetched
+            .into_iter()
+            .map(Arc::new)
+            .find(|it| it.subject.raw == last.issuer.raw);
+        let Some(issuer) = issuer else {
+            let text = format!("{}: holds no certificate of the issuer", shown_url(url));
+            chase.evidence.push(text);
+            break;
+        };
+        chase.evidence.push(format!(
+            "{}: `{}`, issued by `{}`",
+            shown_url(url),
+            issuer.display_name(),
+            issuer.issuer
+        ));
+        let is_root = issuer.is_self_issued();
+        pool.add(issuer.clone());
+        if !is_root {
+            chase.found.push((issuer.clone(), shown_url(url)));
+        }
+        if verify(leaf, &pool, question).is_ok() {
+            chase.is_whole = true;
+            break;
+        }
+        if is_root {
+            break;
+        }
+        last = issuer;
+    }
+    chase
+}
+
+async fn fetch(url: &str, options: &Options) -> Result<Vec<Certificate>, String> {
+    if options.fetch_issuers == FetchIssuers::Never {
+        return Err("not fetched".to_owned());
+    }
+    let target = Target::parse(url).map_err(|error| error.reason)?;
+    if target.scheme != Scheme::Http {
+        return Err("not fetched: only plain http is followed".to_owned());
+    }
+    let addresses = match target.address() {
+        Some(address) => vec![address],
+        None => {
+            resolve(&target.host, &options.resolvers, options.timeouts.dns)
+                .await
+                .addresses
+        }
+    };
+    let anywhere = options.fetch_issuers == FetchIssuers::FromAnywhere;
+    let Some(address) = addresses.iter().find(|it| anywhere || is_public(**it)) else {
+        return Err(match addresses.is_empty() {
+            true => "the name has no address".to_owned(),
+            false => "not fetched: it leads into a private network".to_owned(),
+        });
+    };
+    let address = SocketAddr::new(*address, target.port);
+    let stream = connect(address, options.timeouts.connect)
+        .await
+        .map_err(|fault| fault.describe())?;
+    let mut http = Http::over(stream, false)
+        .await
+        .map_err(|fault| format!("{fault:?}"))?;
+    let fetched = http
+        .fetch(&target, &Manner::default(), options.timeouts.request)
+        .await
+        .map_err(|fault| format!("no answer ({fault:?})"))?;
+    if fetched.answer.status != 200 {
+        return Err(format!("answers {}", fetched.answer.status));
+    }
+    let certificates = certificates_of(&fetched.body);
+    if certificates.is_empty() {
+        return Err("is no certificate".to_owned());
+    }
+    Ok(certificates)
+}
+
+/// DER, PEM, or the certificates of a PKCS #7 message.
+fn certificates_of(bytes: &[u8]) -> Vec<Certificate> {
+    if let Ok(certificate) = Certificate::parse(bytes) {
+        return vec![certificate];
+    }
+    let found = Certificate::from_pem(bytes);
+    if !found.is_empty() {
+        return found;
+    }
+    signed_data(bytes).unwrap_or_default()
+}
+
+/// The certificates of SignedData (RFC 5652, 5.1).
+fn signed_data(bytes: &[u8]) -> Option<Vec<Certificate>> {
+    let mut content = Der::new(bytes).inside(tag::SEQUENCE)?;
+    content.identifier()?;
+    let mut data = content
+        .inside(tag::context_constructed(0))?
+        .inside(tag::SEQUENCE)?;
+    data.integer()?;
+    data.element(tag::SET)?;
+    data.element(tag::SEQUENCE)?;
+    let mut list = data.inside(tag::context_constructed(0))?;
+    let mut found = Vec::new();
+    while let Some(element) = list.any() {
+        found.extend(Certificate::parse(element.whole));
+    }
+    Some(found)
+}
+
+/// The URL without what may be a secret in it.
+fn shown_url(url: &str) -> String {
+    Target::parse(url).map_or_else(|_| "its URL".to_owned(), |target| target.to_string())
+}
+
+/// Whether an address belongs to nobody's own network.
+fn is_public(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(four) => {
+            let [a, b, ..] = four.octets();
+            !(four.is_private()
+                || four.is_loopback()
+                || four.is_link_local()
+                || four.is_broadcast()
+                || four.is_documentation()
+                || four.is_multicast()
+                || a == 0
+                || a >= 240
+                || a == 100 && (64..128).contains(&b)
+                || a == 198 && (18..20).contains(&b)
+                || (a, b) == (192, 0))
+        }
+        IpAddr::V6(six) => {
+            let [first, second, ..] = six.segments();
+            // Global unicast without documentation, 6to4, Teredo and what else embeds an IPv4 address.
+            first & 0xe000 == 0x2000
+                && first != 0x2002
+                && !(first == 0x2001 && (second < 0x0200 || second == 0x0db8))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_public;
+
+    #[test]
+    fn private_networks_are_known() {
+        let check = |address: &str, public: bool| {
+            assert_eq!(is_public(address.parse().unwrap()), public, "{address}");
+        };
+        check("93.184.216.34", true);
+        check("2606:2800:220:1::1", true);
+        for address in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.20.0.1",
+            "192.168.0.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "::1",
+            "fe80::1",
+            "fd00::1",
+            "::ffff:10.0.0.1",
+            "64:ff9b::a00:1",
+            "2002:a00:1::",
+        ] {
+            check(address, false);
+        }
+    }
+}
