@@ -14,6 +14,7 @@ pub(crate) fn pages() -> BTreeMap<String, String> {
         ("settings.md".to_owned(), settings_markdown()),
         ("larder.toml".to_owned(), sample_toml()),
         ("cli.md".to_owned(), cli_markdown()),
+        ("metrics.md".to_owned(), metrics_markdown()),
         (
             "causes/README.md".to_owned(),
             diagnosis::cause::page::index(),
@@ -47,6 +48,24 @@ fn settings_markdown() -> String {
     }
     page.push_str(PROFILE_EXAMPLE);
     page.push_str(OTHER_VARIABLES);
+    page
+}
+
+/// The reference of all metrics.
+fn metrics_markdown() -> String {
+    let mut page = String::from(METRICS_INTRODUCTION);
+    for metric in proxy::observe::described() {
+        let labels: Vec<String> = metric
+            .labels
+            .iter()
+            .map(|label| format!("`{label}`"))
+            .collect();
+        let _ = write!(page, "\n## `{}`\n\n{}\n\n", metric.name, metric.help);
+        let _ = writeln!(page, "- type: {}", metric.kind);
+        if !labels.is_empty() {
+            let _ = writeln!(page, "- labels: {}", labels.join(", "));
+        }
+    }
     page
 }
 
@@ -262,6 +281,16 @@ The tables of a profile hold besides the others; for the same `match` they win. 
 only); where that has nothing either, the user's own git set-up decides. Files of secrets are read at each use, the settings file and the
 netrc file again within a second of a change; variables are read at the start. `larder auth test MODULE` says what a host makes of it.
 "#;
+
+const METRICS_INTRODUCTION: &str = "\
+# Metrics
+
+Made by `cargo xtask docs` from the metrics in the program.
+
+`/-/metrics` answers in the text form of OpenMetrics, which Prometheus reads. The samples of a counter end in `_total`, those of a histogram in
+`_bucket`, `_sum` and `_count`. Labels come from closed sets, but for `upstream`, which names the entries of the upstream list; no label ever
+holds a module path, a repository or a credential.
+";
 
 const PROFILE_EXAMPLE: &str = r#"
 ```toml

@@ -2,11 +2,13 @@
 //! behind. Metrics never carry a module path; the access log may, it is the operator's own.
 
 mod access_log;
+mod described;
 mod exchange;
 mod metrics;
 mod refreshes;
 
 pub use access_log::{AccessLog, LogFormat};
+pub use described::{Described, described};
 pub use exchange::{Exchange, Outcome, RequestKind};
 pub use metrics::Metrics;
 pub use refreshes::{RefreshOutcome, RefreshedBy};
