@@ -82,7 +82,7 @@ pub struct GitOptions {
     pub archive_bytes: u64,
     /// Files that one tree may have, and as many folders. Default 1,000,000.
     pub files: usize,
-    /// What one listing may have. Default 64 MiB.
+    /// What one listing may have, requests for changes included. Default 128 MiB.
     pub listing_bytes: u64,
     /// Heads and tags that a repository may have. Default 500,000.
     pub listing_refs: usize,
@@ -111,7 +111,7 @@ impl GitOptions {
             fetch_bytes: 4 << 30,
             archive_bytes: 4 << 30,
             files: 1_000_000,
-            listing_bytes: 64 << 20,
+            listing_bytes: 128 << 20,
             listing_refs: 500_000,
             credentials: Arc::new(NoCredentials),
             probe: Arc::new(NoHostProbe),
@@ -155,6 +155,7 @@ struct Engine {
     options: GitOptions,
     program: PathBuf,
     version: String,
+    can_repack: bool,
     children: Arc<Children>,
     readers: Arc<Readers>,
     shrunk: Mutex<Option<Instant>>,
@@ -192,6 +193,7 @@ impl Git {
         Ok(Self {
             engine: Arc::new(Engine {
                 options,
+                can_repack: program::is_at_least(&version, (2, 33)),
                 program,
                 version,
                 children,
@@ -262,6 +264,8 @@ struct Passage {
     setting: Setting,
     /// Kept until the child has ended.
     pass: Option<Pass>,
+    /// What git was given to prove who asks.
+    credential: Option<Credential>,
 }
 
 impl Engine {
@@ -279,7 +283,6 @@ impl Engine {
         url: &RepositoryUrl,
         trust: Trust,
         mirror: &Path,
-        credential: Option<&Credential>,
     ) -> Result<Passage, SourceError> {
         let user_config = self.user_config().await;
         let rewritten = user_config.rewritten(url.as_str());
@@ -296,9 +299,12 @@ impl Engine {
             &protocols,
             user_config.has_ssh_command,
         );
-        if let Some(credential) = credential {
-            environment::grant(&mut setting, credential, &origin(url));
-        }
+        // The rule is that of where git goes: another host gets nothing that is meant for this one.
+        let credential = match rewritten.as_deref().map(user_config::as_url) {
+            None => self.granted(&mut setting, url).await?,
+            Some(Some(there)) => self.granted(&mut setting, &there).await?,
+            Some(None) => None,
+        };
         let may_lead_anywhere = trust == Trust::Named
             || rewritten.is_some()
             || (url.protocol() != GitProtocol::File && self.options.guard.allows_host(url.host()));
@@ -307,7 +313,23 @@ impl Engine {
         } else {
             self.guarded(&mut setting, url, &user_config).await?
         };
-        Ok(Passage { setting, pass })
+        Ok(Passage {
+            setting,
+            pass,
+            credential,
+        })
+    }
+
+    async fn granted(
+        &self,
+        setting: &mut Setting,
+        url: &RepositoryUrl,
+    ) -> Result<Option<Credential>, SourceError> {
+        let credential = self.options.credentials.for_repository(url).await?;
+        if let Some(credential) = &credential {
+            environment::grant(setting, credential, &origin(url));
+        }
+        Ok(credential)
     }
 
     /// Sees to it that an address that nobody named does not lead into the networks around this machine.

@@ -45,7 +45,10 @@ const TRANSPORT_CONFIG: &[&str] = &[
     "fetch.prune=false",
     "fetch.pruneTags=false",
     "fetch.writeCommitGraph=false",
-    "fetch.unpackLimit=100",
+    // What comes is one pack, which appears whole or not at all: a fetch that is stopped leaves no commit
+    // without its files.
+    "fetch.unpackLimit=1",
+    "transfer.unpackLimit=1",
     // A server may not send git to addresses of its own for parts of the answer.
     "transfer.bundleURI=false",
     "fetch.uriProtocols=",
@@ -61,6 +64,7 @@ const READING_CONFIG: &[&str] = &[
     "core.fsmonitor=false",
     "gc.auto=0",
     "maintenance.auto=false",
+    "repack.writeBitmaps=false",
     "protocol.allow=never",
 ];
 

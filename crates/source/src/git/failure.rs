@@ -88,6 +88,14 @@ pub(super) fn meaning(stderr: &str) -> Meaning {
         )
 }
 
+/// The kind that words alone amount to.
+pub(super) fn kind(stderr: &str) -> SourceErrorKind {
+    match meaning(stderr) {
+        Meaning::Kind(kind) => kind,
+        Meaning::Authentication | Meaning::NotFound => SourceErrorKind::Refused,
+    }
+}
+
 /// An error about a repository, with git's own words as evidence.
 pub(super) fn failure(
     kind: SourceErrorKind,

@@ -68,7 +68,10 @@ impl Listings {
         let outcome = ask().await.map(Arc::new);
         let mut last = self.last.lock();
         match &outcome {
-            Ok(refs) => last.listed = Some((began, refs.clone())),
+            Ok(refs) => {
+                last.listed = Some((began, refs.clone()));
+                last.failed = None;
+            }
             Err(error) => last.failed = Some((Instant::now(), error.clone())),
         }
         outcome
@@ -77,6 +80,14 @@ impl Listings {
     /// The last listing, however old.
     pub(super) fn known(&self) -> Option<Arc<Refs>> {
         self.last.lock().listed_since(None)
+    }
+
+    /// True if the remote was asked at most so long ago and did not answer.
+    pub(super) fn failed_within(&self, age: Duration) -> bool {
+        let last = self.last.lock();
+        last.failed
+            .as_ref()
+            .is_some_and(|(at, _)| at.elapsed() <= age)
     }
 
     /// Lets the next question go to the remote.

@@ -18,6 +18,8 @@ use crate::{ObjectName, RepositoryUrl, Trust};
 const RECENT: Duration = Duration::from_secs(600);
 /// How often the note of the last use is renewed.
 const USE_NOTED_EVERY: Duration = Duration::from_secs(60);
+/// What the smallest file takes.
+const BLOCK_BYTES: u64 = 4096;
 
 /// Export attributes are off whatever the repository says, as the go command has it (`ensureGitAttributes`).
 const ATTRIBUTES: &str = "* -export-subst -export-ignore\n";
@@ -78,12 +80,19 @@ impl Mirror {
         let mut key = Sha256::of(format!("{who}\n{url}").as_bytes()).to_string();
         key.truncate(32);
         Self {
-            folder: mirrors.join(format!("{key}.git")),
-            lock: mirrors.join(format!("{key}.lock")),
             note: format!(
                 "A mirror of {url} ({who}). It is a cache: delete the folder at any time.\n"
             ),
-            key,
+            ..Self::of_key(mirrors, &key)
+        }
+    }
+
+    fn of_key(mirrors: &Path, key: &str) -> Self {
+        Self {
+            folder: mirrors.join(format!("{key}.git")),
+            lock: mirrors.join(format!("{key}.lock")),
+            note: String::new(),
+            key: key.to_owned(),
         }
     }
 
@@ -172,6 +181,37 @@ impl Mirror {
         Ok(())
     }
 
+    /// Notes that a fetch begins; what one left that never ended is cleared away first. The lock must be held.
+    pub(super) fn begin_fetch(&self) -> io::Result<()> {
+        let under_way = self.folder.join("larder-fetching");
+        if under_way.exists() {
+            clear_leftovers(&self.folder)?;
+        }
+        fs::write(under_way, "")
+    }
+
+    /// Notes that a fetch ended by itself, and measures what is here.
+    pub(super) fn end_fetch(&self) -> io::Result<()> {
+        let under_way = self.folder.join("larder-fetching");
+        match fs::remove_file(under_way) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        self.note_size()
+    }
+
+    /// How many packs there are.
+    pub(super) fn packs(&self) -> io::Result<usize> {
+        let entries = fs::read_dir(self.folder.join("objects/pack"))?;
+        let is_pack = |entry: &fs::DirEntry| {
+            entry
+                .path()
+                .extension()
+                .is_some_and(|extension| extension == "pack")
+        };
+        Ok(entries.flatten().filter(is_pack).count())
+    }
+
     /// True if the history of some ref is cut off.
     pub(super) fn is_shallow(&self) -> bool {
         self.folder.join("shallow").exists()
@@ -249,8 +289,7 @@ impl Mirror {
         }
     }
 
-    /// Measures the mirror and notes its size.
-    pub(super) fn note_size(&self) -> io::Result<()> {
+    fn note_size(&self) -> io::Result<()> {
         write_whole(
             &self.folder.join("larder-size"),
             &bytes_below(&self.folder).to_string(),
@@ -265,11 +304,13 @@ pub(super) fn shrink(mirrors: &Path, limit_bytes: u64) -> io::Result<Vec<String>
     let mut total = 0_u64;
     for entry in fs::read_dir(mirrors)? {
         let folder = entry?.path();
-        let Some(key) = folder
-            .file_name()
-            .and_then(|name| name.to_str())
-            .and_then(|name| name.strip_suffix(".git"))
-        else {
+        let name = folder.file_name().and_then(|name| name.to_str());
+        let Some(key) = name.and_then(|name| name.strip_suffix(".git")) else {
+            if let Some(key) = name.and_then(|name| name.strip_suffix(".gone"))
+                && let Some(_lock) = Mirror::of_key(mirrors, key).try_lock()?
+            {
+                remove_if_there(&folder)?;
+            }
             continue;
         };
         let size = folder.join("larder-size");
@@ -291,12 +332,7 @@ pub(super) fn shrink(mirrors: &Path, limit_bytes: u64) -> io::Result<Vec<String>
         if total <= limit_bytes || age(used) < RECENT {
             break;
         }
-        let mirror = Mirror {
-            folder: mirrors.join(format!("{key}.git")),
-            lock: mirrors.join(format!("{key}.lock")),
-            note: String::new(),
-            key,
-        };
+        let mirror = Mirror::of_key(mirrors, &key);
         if let Some(_lock) = mirror.try_lock()? {
             mirror.remove()?;
             total = total.saturating_sub(bytes);
@@ -306,7 +342,26 @@ pub(super) fn shrink(mirrors: &Path, limit_bytes: u64) -> io::Result<Vec<String>
     Ok(removed)
 }
 
-/// The bytes of all files below a folder, as far as they can be seen.
+/// Removes what a killed git leaves: locks, which would be in its way for ever, and unfinished files.
+fn clear_leftovers(folder: &Path) -> io::Result<()> {
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if entry.file_type()?.is_dir() {
+                folders.push(entry.path());
+            } else if name.ends_with(".lock") || name.starts_with("tmp_") {
+                fs::remove_file(entry.path())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a folder takes on disk, about: each file and folder takes a block beside its bytes. As far as it can
+/// be seen.
 pub(super) fn bytes_below(folder: &Path) -> u64 {
     let mut bytes = 0_u64;
     let mut folders = vec![folder.to_owned()];
@@ -316,8 +371,15 @@ pub(super) fn bytes_below(folder: &Path) -> u64 {
         };
         for entry in entries.flatten() {
             match entry.metadata() {
-                Ok(metadata) if metadata.is_dir() => folders.push(entry.path()),
-                Ok(metadata) => bytes = bytes.saturating_add(metadata.len()),
+                Ok(metadata) if metadata.is_dir() => {
+                    bytes = bytes.saturating_add(BLOCK_BYTES);
+                    folders.push(entry.path());
+                }
+                Ok(metadata) => {
+                    bytes = bytes
+                        .saturating_add(BLOCK_BYTES)
+                        .saturating_add(metadata.len());
+                }
                 Err(_) => {}
             }
         }

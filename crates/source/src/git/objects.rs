@@ -51,6 +51,16 @@ pub(super) struct ObjectReader {
     stdin: ChildStdin,
     stdout: BufReader<ChildStdout>,
     stall: Duration,
+    /// False while an answer is being read: a reader that is left then is of no more use.
+    is_between_questions: bool,
+}
+
+impl Drop for ObjectReader {
+    fn drop(&mut self) {
+        if self.is_between_questions {
+            self.running.tell(Ok(()));
+        }
+    }
 }
 
 impl ObjectReader {
@@ -62,6 +72,7 @@ impl ObjectReader {
             stdin,
             stdout: BufReader::with_capacity(64 * 1024, stdout),
             stall,
+            is_between_questions: true,
         })
     }
 
@@ -213,7 +224,6 @@ impl Readers {
             readers: self.clone(),
             mirror: mirror.to_owned(),
             reader: Some(reader),
-            is_between_questions: true,
         }
     }
 
@@ -286,18 +296,16 @@ pub(super) struct Lease {
     readers: Arc<Readers>,
     mirror: String,
     reader: Option<ObjectReader>,
-    is_between_questions: bool,
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if let Some(mut reader) = self.reader.take() {
-            if self.is_between_questions {
-                self.readers
-                    .give_back(std::mem::take(&mut self.mirror), reader);
-            } else {
-                reader.running.kill();
-            }
+        // One that broke off halfway is dropped, which kills it.
+        if let Some(reader) = self.reader.take()
+            && reader.is_between_questions
+        {
+            self.readers
+                .give_back(std::mem::take(&mut self.mirror), reader);
         }
     }
 }
@@ -312,9 +320,9 @@ impl Lease {
         let Some(reader) = &mut self.reader else {
             return Ok(None);
         };
-        self.is_between_questions = false;
+        reader.is_between_questions = false;
         let answer = reader.object(name, limit_bytes).await?;
-        self.is_between_questions = true;
+        reader.is_between_questions = true;
         Ok(answer)
     }
 

@@ -15,7 +15,7 @@ use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use super::GitObserver;
+use super::{GitObserver, failure};
 use crate::SourceErrorKind;
 
 /// What is kept of a child's standard error: its end.
@@ -40,6 +40,8 @@ pub enum ProcessKind {
     Archive,
     /// `git for-each-ref --merged` and `git merge-base`.
     History,
+    /// `git repack`, now and then after a fetch.
+    Repack,
 }
 
 impl ProcessKind {
@@ -52,6 +54,7 @@ impl ProcessKind {
             Self::Objects => "objects",
             Self::Archive => "archive",
             Self::History => "history",
+            Self::Repack => "repack",
         }
     }
 }
@@ -158,12 +161,20 @@ impl Children {
         bounds: Bounds,
         watch: Option<DiskWatch>,
     ) -> Result<Finished, Stopped> {
+        let kind = launch.kind;
         let permit = self.permit(&self.others).await?;
         let mut running = self.start(launch, vec![permit], Stdio::null(), Stdio::piped())?;
         let outcome = running.run_out(bounds, watch).await;
         let told = match &outcome {
             Ok(finished) if finished.status.success() => Ok(()),
-            Ok(_) => Err(SourceErrorKind::Unreachable),
+            // "Nothing of the kind is set", "is no ancestor": answers, not failures.
+            Ok(finished)
+                if finished.status.code() == Some(1)
+                    && matches!(kind, ProcessKind::Settings | ProcessKind::History) =>
+            {
+                Ok(())
+            }
+            Ok(finished) => Err(failure::kind(&finished.stderr)),
             Err(stopped) => Err(stopped.kind()),
         };
         running.tell(told);
@@ -265,6 +276,13 @@ impl Running {
         }
     }
 
+    /// Kills the whole group and waits until the child itself is no more.
+    async fn kill_and_reap(&mut self) {
+        self.kill();
+        // What cannot be killed now is reaped by the runtime later.
+        let _ = tokio::time::timeout(AFTER_EXIT, self.child.wait()).await;
+    }
+
     /// Tells the observer how it ended; the first word counts.
     pub(super) fn tell(&mut self, outcome: Result<(), SourceErrorKind>) {
         if !std::mem::replace(&mut self.told, true) {
@@ -298,7 +316,7 @@ impl Running {
                     heard = Instant::now();
                     output.extend_from_slice(chunk);
                     if output.len() as u64 > bounds.stdout_bytes {
-                        self.kill();
+                        self.kill_and_reap().await;
                         return Err(Stopped::TooMuchOutput { limit_bytes: bounds.stdout_bytes });
                     }
                 }
@@ -316,20 +334,20 @@ impl Running {
                         Growth::None => {}
                         Growth::Some => heard = Instant::now(),
                         Growth::TooLarge { limit_bytes } => {
-                            self.kill();
+                            self.kill_and_reap().await;
                             return Err(Stopped::TooLarge { limit_bytes });
                         }
                     }
                 }
                 () = tokio::time::sleep_until(deadline), if status.is_none() => {
-                    self.kill();
+                    self.kill_and_reap().await;
                     return Err(Stopped::TooLong);
                 }
                 () = tokio::time::sleep_until(heard + quiet) => {
                     if status.is_some() {
                         break;
                     }
-                    self.kill();
+                    self.kill_and_reap().await;
                     return Err(Stopped::Stalled { stderr: complaints.text() });
                 }
             }

@@ -96,7 +96,7 @@ pub(super) async fn version(
     }
     let said = String::from_utf8_lossy(&finished.stdout).into_owned();
     let version = parse(&said).ok_or_else(|| broken(format!("it says `{}`", said.trim())))?;
-    if is_new_enough(&version) {
+    if is_at_least(&version, OLDEST) {
         Ok(version)
     } else {
         Err(GitMissing::TooOld {
@@ -159,12 +159,13 @@ fn parse(said: &str) -> Option<String> {
     (numbers.len() >= 2).then(|| numbers.join("."))
 }
 
-fn is_new_enough(version: &str) -> bool {
+/// Compares versions as far as features go.
+pub(super) fn is_at_least(version: &str, least: (u32, u32)) -> bool {
     let mut numbers = version
         .split('.')
         .map_while(|part| part.parse::<u32>().ok());
     let (major, minor) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    (major, minor) >= OLDEST
+    (major, minor) >= least
 }
 
 #[cfg(test)]
@@ -177,7 +178,7 @@ mod tests {
             let parsed = parse(said);
             assert_eq!(parsed.as_deref(), version, "{said}");
             assert_eq!(
-                parsed.is_some_and(|version| is_new_enough(&version)),
+                parsed.is_some_and(|version| is_at_least(&version, OLDEST)),
                 new_enough,
                 "{said}"
             );

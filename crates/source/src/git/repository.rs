@@ -33,6 +33,8 @@ const RECENT: Duration = Duration::from_secs(5);
 const NOW: Duration = Duration::from_secs(1);
 /// Moved tags that one fetch is told to leave alone; git leaves others alone, too, but complains.
 const MOST_EXCLUSIONS: usize = 500;
+/// So many packs are put together; those of a geometric row stay.
+const SCATTERED_PACKS: usize = 20;
 /// The pause between looks at a lock that another process holds.
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
@@ -110,6 +112,17 @@ impl GitRepository {
         Ok(listed)
     }
 
+    /// A listing of the last seconds if the remote answers. One that did not a moment ago is not asked again.
+    async fn listing_if_answered(&self) -> Option<Arc<Refs>> {
+        if self.listings.failed_within(RECENT) {
+            return self.listings.known();
+        }
+        match self.listing(RECENT).await {
+            Ok(refs) => Some(refs),
+            Err(_) => self.listings.known(),
+        }
+    }
+
     async fn list(&self) -> Result<Refs, SourceError> {
         let began = Instant::now();
         let doing = "list the repository";
@@ -175,11 +188,19 @@ impl GitRepository {
         if let Meaning::Kind(kind) = said {
             return fail(kind, format!("git could not list {url}"));
         }
+        // Where a rewritten address led, the probe is not sent with what was meant for that place.
+        let is_rewritten = self
+            .engine
+            .user_config()
+            .await
+            .rewritten(url.as_str())
+            .is_some();
+        let for_probe = credential.filter(|_| !is_rewritten);
         match self
             .engine
             .options
             .probe
-            .judge(url, self.trust, credential, &stderr)
+            .judge(url, self.trust, for_probe, &stderr)
             .await
         {
             HostVerdict::Absent(how) => fail(
@@ -248,20 +269,9 @@ impl GitRepository {
         doing: &str,
     ) -> Result<(Finished, Option<Credential>), SourceError> {
         let began = Instant::now();
-        let credential = self
-            .engine
-            .options
-            .credentials
-            .for_repository(&self.url)
-            .await?;
         let passage = self
             .engine
-            .passage(
-                &self.url,
-                self.trust,
-                &self.mirror.folder,
-                credential.as_ref(),
-            )
+            .passage(&self.url, self.trust, &self.mirror.folder)
             .await?;
         let mut all = passage.setting.arguments;
         all.extend(arguments);
@@ -283,7 +293,7 @@ impl GitRepository {
         if let Some(refusal) = passage.pass.and_then(|pass| pass.refused()) {
             return Err(failure::forbidden(&self.url, refusal.to_string()));
         }
-        Ok((finished, credential))
+        Ok((finished, passage.credential))
     }
 
     /// Runs git on the mirror alone.
@@ -433,7 +443,7 @@ impl GitRepository {
                 && let Some(found) = self.local(revision).await?
             {
                 // Which ref stands for it is only known by a listing; the commit itself needs none.
-                let listed = self.listing(RECENT).await.ok();
+                let listed = self.listing_if_answered().await;
                 let found_by = listed.and_then(|refs| match names::meant(&refs, revision) {
                     Meant::Ref { name, commit, .. } if commit == found.0 => by_its_hash(name),
                     _ => None,
@@ -534,7 +544,7 @@ impl GitRepository {
             self.listings.known()
         } else {
             // As in Go, what is here is enough where the remote does not answer.
-            self.listing(RECENT).await.ok()
+            self.listing_if_answered().await
         };
         let mut tags = BTreeSet::new();
         {
@@ -725,6 +735,7 @@ impl GitRepository {
             limit_bytes: self.engine.options.fetch_bytes,
         };
         let bounds = self.engine.bounds();
+        self.on_mirror(Mirror::begin_fetch).await?;
         let outcome = self
             .transport(
                 ProcessKind::Fetch,
@@ -735,15 +746,39 @@ impl GitRepository {
                 "fetch",
             )
             .await;
-        if matches!(&outcome, Err(error) if error.kind() == SourceErrorKind::TooLarge) {
-            // What came of it would be in the way of everything else.
-            self.engine.readers.close(&self.mirror.key);
-            self.on_mirror(Mirror::remove).await?;
-        } else {
-            self.on_mirror(Mirror::note_size).await?;
-            self.engine.shrink_soon();
+        match &outcome {
+            Err(error) if error.kind() == SourceErrorKind::TooLarge => {
+                // What came of it would be in the way of everything else.
+                self.engine.readers.close(&self.mirror.key);
+                self.on_mirror(Mirror::remove).await?;
+            }
+            // It was stopped: the next one clears away what it left.
+            Err(_) => {}
+            Ok(_) => {
+                self.on_mirror(Mirror::end_fetch).await?;
+                self.repack_if_scattered().await?;
+                self.engine.shrink_soon();
+            }
         }
         outcome
+    }
+
+    /// Puts small packs together once there are many: every lookup goes through all of them.
+    async fn repack_if_scattered(&self) -> Result<(), SourceError> {
+        if self.on_mirror(Mirror::packs).await? < SCATTERED_PACKS || !self.engine.can_repack {
+            return Ok(());
+        }
+        let arguments = ["repack", "--geometric=2", "-d", "-q"];
+        let launch = self.reading_launch(ProcessKind::Repack, &arguments);
+        let bounds = Bounds {
+            // It is silent as long as it works.
+            stall: self.engine.options.longest_process,
+            ..self.engine.bounds()
+        };
+        if let Err(stopped) = self.engine.children.run(launch, bounds, None).await {
+            tracing::warn!(url = %self.url, ?stopped, "a mirror's packs could not be put together");
+        }
+        Ok(())
     }
 
     fn fetch_failed(

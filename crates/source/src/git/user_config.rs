@@ -107,6 +107,18 @@ fn has_proxy_in(environment: &[(OsString, OsString)], url: &RepositoryUrl) -> bo
     }
 }
 
+/// A rewritten address as one that rules can be chosen for; ssh's short form in its long one.
+pub(super) fn as_url(address: &str) -> Option<RepositoryUrl> {
+    let long = match (protocol_of(address)?, address.split_once(':')) {
+        (GitProtocol::Ssh, Some((host, path))) if !address.contains("://") => {
+            format!("ssh://{host}/{}", path.trim_start_matches('/'))
+        }
+        (GitProtocol::File, _) if address.starts_with('/') => format!("file://{address}"),
+        _ => address.to_owned(),
+    };
+    RepositoryUrl::parse(&long).ok()
+}
+
 /// How git reaches a rewritten address: by a scheme, by ssh's short form (`host:path`), or as a folder.
 pub(super) fn protocol_of(address: &str) -> Option<GitProtocol> {
     if let Some((scheme, _)) = address.split_once("://") {
@@ -181,6 +193,23 @@ mod tests {
             false,
         );
         check("http://b.example/x", &[("HTTP_PROXY", "p:1")], false);
+    }
+
+    #[test]
+    fn rules_are_chosen_for_where_git_goes() {
+        let check = |address: &str, expected: Option<&str>| {
+            let url = as_url(address);
+            assert_eq!(
+                url.as_ref().map(RepositoryUrl::as_str),
+                expected,
+                "{address}"
+            );
+        };
+        check("https://h/x", Some("https://h/x"));
+        check("git@h:x/y.git", Some("ssh://git@h/x/y.git"));
+        check("/srv/git/x", Some("file:///srv/git/x"));
+        check("https://ann:secret@h/x", None);
+        check("ext::sh -c x", None);
     }
 
     #[test]

@@ -297,6 +297,101 @@ async fn a_password_convinces_the_host_and_stands_in_no_command_line_error_or_fi
     assert!(server.requests().iter().any(|head| head.contains(&eve)));
 }
 
+struct ByHost;
+
+#[async_trait]
+impl Credentials for ByHost {
+    async fn for_repository(&self, url: &RepositoryUrl) -> Result<Option<Credential>, SourceError> {
+        Ok((url.host() == "127.0.0.1").then(|| Credential {
+            rule: "[[credential]] 127.0.0.1".into(),
+            means: Means::Password {
+                username: "ann".to_owned(),
+                password: Secret::new("there"),
+            },
+        }))
+    }
+}
+
+#[tokio::test]
+async fn a_rewritten_address_gets_the_credential_of_where_it_leads() {
+    let server = RawServer::start(|_, head| match head.contains("authorization: basic") {
+        true => answer("404 Not Found", &[], b""),
+        false => answer(
+            "401 Unauthorized",
+            &[("WWW-Authenticate", "Basic realm=\"x\"")],
+            b"",
+        ),
+    })
+    .await;
+    let mut setup = Setup::new().await;
+    setup.user_config(&format!(
+        "[url \"http://{}/\"]\n\tinsteadOf = https://code.example/\n",
+        server.address
+    ));
+    setup.options.credentials = Arc::new(ByHost);
+    let git = setup.start().await;
+    let failed = list(&git, &url("https://code.example/m"), Trust::Named)
+        .await
+        .unwrap_err();
+    assert!(
+        failed.0.notes[0].contains("[[credential]] 127.0.0.1"),
+        "{failed:?}"
+    );
+    let there = base64::engine::general_purpose::STANDARD
+        .encode("ann:there")
+        .to_lowercase();
+    assert!(server.requests().iter().any(|head| head.contains(&there)));
+}
+
+#[tokio::test]
+async fn names_that_a_hostile_remote_lists_reach_no_command_line() {
+    let server = RawServer::start(|_, head| {
+        let refs: String = [
+            "refs/tags/v1.0.0\u{1}x",
+            "refs/heads/a..b",
+            "refs/heads/--upload-pack=touch",
+            "refs/tags/x:refs/heads/y",
+            "refs/tags/*",
+        ]
+        .iter()
+        .map(|name| format!("{COMMIT}\t{name}\n"))
+        .collect();
+        if head.starts_with("get /m.git/info/refs") {
+            answer("200 OK", &[("Content-Type", "text/plain")], refs.as_bytes())
+        } else {
+            answer("404 Not Found", &[], b"")
+        }
+    })
+    .await;
+    let setup = Setup::new().await;
+    let git = setup.start().await;
+    let repository = git
+        .open(
+            &url(&format!("http://{}/m.git", server.address)),
+            Trust::Named,
+        )
+        .unwrap();
+    for revision in [
+        "v1.0.0\u{1}x",
+        "a..b",
+        "--upload-pack=touch",
+        "x:refs/heads/y",
+        "*",
+    ] {
+        match repository.find(revision).await {
+            Ok(found) => assert_eq!(found, None, "{revision:?}"),
+            Err(error) => assert!(!error.is_absence(), "{revision:?}: {error}"),
+        }
+    }
+    for line in setup.lines() {
+        let hostile = line.contains('\u{1}')
+            || line.contains("a..b")
+            || line.contains("x:refs")
+            || line.contains(" --upload-pack");
+        assert!(!hostile, "{line}");
+    }
+}
+
 struct Verdict(HostVerdict, Mutex<Vec<String>>);
 
 #[async_trait]

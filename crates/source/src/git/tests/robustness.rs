@@ -117,10 +117,16 @@ async fn a_silent_program_is_stopped_with_all_that_it_started() {
         .lines()
         .map(str::to_owned)
         .collect();
-    assert_eq!(pids.len(), 3);
-    for pid in pids {
-        gone(&pid).await;
-    }
+    let [one, other, leader] = &pids[..] else {
+        panic!("{pids:?}");
+    };
+    gone(one).await;
+    gone(other).await;
+    let folder = format!("/proc/{leader}");
+    assert!(
+        !std::path::Path::new(&folder).exists(),
+        "the child itself is reaped at once"
+    );
 }
 
 #[tokio::test]
@@ -181,6 +187,92 @@ async fn a_fetch_beyond_its_limit_leaves_nothing() {
         .filter(|name| !name.ends_with(".lock"))
         .collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+#[tokio::test]
+async fn what_a_stopped_fetch_leaves_is_in_nobodys_way() {
+    let fixture = one_version().await;
+    let mut setup = Setup::new().await;
+    setup.options.stall_timeout = Duration::from_secs(2);
+    let real = super::fixture::real_git();
+    let stuck = setup.folder.path().join("stuck");
+    fs_err::write(&stuck, "").unwrap();
+    setup
+        .program(&format!(
+            "case \"$*\" in *' fetch '*) if [ -e {0} ]; then touch $GIT_DIR/shallow.lock $GIT_DIR/refs/tags/v1.0.0.lock $GIT_DIR/objects/pack/tmp_pack_x; exec sleep 600; fi;; esac\nexec {1} \"$@\"",
+            stuck.display(),
+            real.display()
+        ))
+        .await;
+    let repository = setup.open(&fixture.url()).await;
+    let stalled = repository.find("v1.0.0").await.unwrap_err();
+    assert_eq!(stalled.kind(), SourceErrorKind::TimedOut, "{stalled}");
+    assert!(setup.mirror().join("shallow.lock").exists());
+    fs_err::remove_file(&stuck).unwrap();
+    assert!(repository.find("v1.0.0").await.unwrap().is_some());
+    assert!(!setup.mirror().join("objects/pack/tmp_pack_x").exists());
+}
+
+#[tokio::test]
+async fn a_listing_beyond_its_limits_is_refused() {
+    let fixture = one_version().await;
+    for tag in 0..20 {
+        fixture.git(&["tag", &format!("t{tag}")]).await;
+    }
+    let mut setup = Setup::new().await;
+    setup.options.listing_refs = 10;
+    let many = setup
+        .open(&fixture.url())
+        .await
+        .refs(Freshness::Recent)
+        .await
+        .unwrap_err();
+    assert_eq!(many.kind(), SourceErrorKind::TooLarge, "{many}");
+    setup.options.listing_refs = 1000;
+    setup.options.listing_bytes = 500;
+    let long = setup
+        .open(&fixture.url())
+        .await
+        .refs(Freshness::Recent)
+        .await
+        .unwrap_err();
+    assert_eq!(long.kind(), SourceErrorKind::TooLarge, "{long}");
+}
+
+#[tokio::test]
+async fn many_small_fetches_do_not_leave_many_packs() {
+    let fixture = Fixture::new().await;
+    for version in 0..21 {
+        fixture.write("f", version.to_string());
+        fixture.commit("x").await;
+        fixture.git(&["tag", &format!("v1.{version}.0")]).await;
+    }
+    let setup = Setup::new().await;
+    let repository = setup.open(&fixture.url()).await;
+    for version in 0..21 {
+        let commit = repository
+            .find(&format!("v1.{version}.0"))
+            .await
+            .unwrap()
+            .unwrap()
+            .name;
+        let content = repository.file(&commit, "f", 10).await.unwrap().unwrap();
+        assert_eq!(content, version.to_string());
+    }
+    let packs = fs_err::read_dir(setup.mirror().join("objects/pack"))
+        .unwrap()
+        .filter(|entry| {
+            entry
+                .as_ref()
+                .unwrap()
+                .path()
+                .extension()
+                .is_some_and(|kind| kind == "pack")
+        })
+        .count();
+    assert!(packs < 10, "{packs}");
+    let oldest = repository.find("v1.0.0").await.unwrap().unwrap().name;
+    assert!(repository.file(&oldest, "f", 10).await.unwrap().is_some());
 }
 
 #[tokio::test]
@@ -342,6 +434,7 @@ async fn every_process_that_is_started_is_told_to_have_ended() {
     let fixture = one_version().await;
     let setup = Setup::new().await;
     {
+        // With the engine its resting readers go.
         let repository = setup.open(&fixture.url()).await;
         let commit = repository.find("v1.0.0").await.unwrap().unwrap().name;
         super::reading::archived(repository.archive(&commit, "").await.unwrap()).await;
@@ -349,9 +442,15 @@ async fn every_process_that_is_started_is_told_to_have_ended() {
     let mut started = setup.heard.started.lock().clone();
     started.sort();
     let finished = setup.heard.finished.lock().clone();
-    assert!(started.contains(&ProcessKind::Objects));
-    let ok = |kind| finished.contains(&(kind, Ok(())));
-    assert!(ok(ProcessKind::Listing) && ok(ProcessKind::Fetch) && ok(ProcessKind::Archive));
+    let mut ended: Vec<ProcessKind> = finished.iter().map(|(kind, _)| *kind).collect();
+    ended.sort();
+    assert_eq!(started, ended);
+    // Those that were closed because nobody needs them any more, too.
+    assert!(
+        finished.iter().all(|(_, outcome)| outcome.is_ok()),
+        "{finished:?}"
+    );
+    assert!(ended.contains(&ProcessKind::Objects) && ended.contains(&ProcessKind::Archive));
 }
 
 #[tokio::test]
