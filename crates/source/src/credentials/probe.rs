@@ -146,13 +146,14 @@ impl RepositoryProbe {
         let address = without_credentials(address);
         let client = self.clients.of(url.host(), trust);
         let client = client.map_err(|error| error.to_string())?;
-        let known = match credential.map(|credential| &credential.means) {
-            Some(Means::Password { username, password }) => {
-                Some(refs_word(&client, &address, Some((username, password))).await?)
-            }
-            Some(Means::SshKey { .. }) | None => None,
+        let Some(Means::Password { username, password }) = credential.map(|it| &it.means) else {
+            return Ok((None, refs_word(&client, &address, None).await?));
         };
-        Ok((known, refs_word(&client, &address, None).await?))
+        let known = refs_word(&client, &address, Some((username, password))).await?;
+        let mut unknown = refs_word(&client, &address, None).await?;
+        // A host may remember what it was sent a moment ago.
+        unknown.said = unknown.said.replace(password.expose(), "***");
+        Ok((Some(known), unknown))
     }
 
     async fn judge_web(

