@@ -1,11 +1,13 @@
 //! `cargo xtask bench`: figures, as ratios in one run against nginx serving the same folder.
 //!
-//! Three parts: cached files under load, the download of a real graph, and what a start costs. A person
-//! reads `bench/RESULTS.md`, where each run adds a section; every single measurement is in `bench/results/`.
+//! Three parts: cached files under load, the download of a real graph, and what a start costs; and one against
+//! the go command: modules straight from git. A person reads `bench/RESULTS.md`, where each run adds a section;
+//! every single measurement is in `bench/results/`.
 //! CPU is what the kernel counts for the server's processes, so it holds on a busy machine too;
 //! requests per second do not.
 
 mod corpus;
+mod direct;
 mod files;
 mod graph;
 mod load;
@@ -43,11 +45,31 @@ pub(crate) fn run_all() -> Outcome {
 
     let raw =
         serde_json::json!({ "machine": machine, "files": files, "start": start, "graph": graph });
-    let name = format!("{}-{}.json", machine.date, machine.commit);
+    keep(&machine, "", &section, &raw)
+}
+
+/// What modules straight from git cost, appended to the results.
+///
+/// # Errors
+/// As [`run_all`].
+pub(crate) fn run_direct() -> Outcome {
+    let binary = larder::build()?;
+    let work = Work::fresh()?;
+    let machine = Machine::of_this_run()?;
+    let direct = direct::measure(&binary, &work.disk)?;
+    let section = machine.heading() + &direct.report();
+    println!("\n{section}");
+    let raw = serde_json::json!({ "machine": machine, "direct": direct });
+    keep(&machine, "-direct", &section, &raw)
+}
+
+/// Appends a section to the results, and writes the raw figures beside them.
+fn keep(machine: &Machine, part: &str, section: &str, raw: &serde_json::Value) -> Outcome {
+    let name = format!("{}-{}{part}.json", machine.date, machine.commit);
     let folder = repository::root().join("bench");
     fs_err::write(
         folder.join("results").join(&name),
-        format!("{}\n", serde_json::to_string_pretty(&raw)?),
+        format!("{}\n", serde_json::to_string_pretty(raw)?),
     )?;
     let results = folder.join("RESULTS.md");
     let mut text = fs_err::read_to_string(&results)?;

@@ -131,7 +131,10 @@ impl Suite {
             if !file.is_file() {
                 continue;
             }
-            let text = fs_err::read_to_string(&file)?;
+            // One of Go's scripts is not UTF-8, on purpose; it asks for no module.
+            let Ok(text) = String::from_utf8(fs_err::read(&file)?) else {
+                continue;
+            };
             let new = rewritten(name, &text, &proxy);
             if new != text {
                 fs_err::write(&file, new)?;

@@ -79,6 +79,11 @@ impl Larder {
         &self.builder.cache_dir
     }
 
+    /// Its process.
+    pub fn process_id(&self) -> u32 {
+        self.process.child.id()
+    }
+
     /// A new connection, without TLS.
     pub fn connect(&self) -> Connection {
         Connection::open(self.address)

@@ -341,6 +341,7 @@ impl Hosts {
             ("SSL_CERT_DIR", "/nonexistent".to_owned()),
             ("GIT_SSL_CAINFO", certificates),
             ("HTTPS_PROXY", self.proxy.url()),
+            ("NO_PROXY", "127.0.0.1".to_owned()),
             ("GIT_CONFIG_NOSYSTEM", "1".to_owned()),
             ("GIT_CONFIG_GLOBAL", "/dev/null".to_owned()),
         ]
@@ -359,7 +360,11 @@ impl Hosts {
     /// A Larder whose way to the repositories is a code host over HTTPS.
     fn larder(&self, binary: &str) -> LarderBuilder {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let mut builder = Larder::builder(binary).upstream("direct").env("PATH", path);
+        let private = [OWN_HOST, GO_HOST, VANITY_HOST, GOPKG_HOST].join(",");
+        let mut builder = Larder::builder(binary)
+            .upstream("direct")
+            .args(["--private", &private])
+            .env("PATH", path);
         let base = self.server.url("");
         for (name, value) in self.environment().into_iter().chain(instead_of(&base)) {
             builder = builder.env(&name, value);

@@ -105,9 +105,10 @@ impl Behind {
         let ca = TestCa::new();
         let relay = TlsRelay::start(&ca, &[HOST], server);
         let proxy = ForwardProxy::start(&[(HOST, relay.address())]);
-        let builder = Larder::builder(binary)
-            .upstream("direct")
-            .args(["--fresh", "0"]);
+        let builder =
+            Larder::builder(binary)
+                .upstream("direct")
+                .args(["--fresh", "0", "--private", HOST]);
         let certificates = ca.write(builder.home()).display().to_string();
         let path = std::env::var_os("PATH").unwrap_or_default();
         let mirrored = format!("url.https://{}/.insteadOf", relay.address());

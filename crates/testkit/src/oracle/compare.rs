@@ -131,6 +131,10 @@ pub(super) fn compare(
             for kind in ["mod", "zip"] {
                 comparison.report.counts.absences += 1;
                 let given = comparison.larder.file(question, kind);
+                if given.status() == 400 && given.text().starts_with("malformed ") {
+                    // No module of this path can have such a version, whatever its repository holds.
+                    continue;
+                }
                 comparison.refusal(question, &format!(".{kind}"), why, &given, &[404]);
             }
         }
@@ -274,7 +278,10 @@ fn reason(error: &str, module_path: &str, question: &str) -> Option<String> {
     let words = words.strip_prefix("invalid version: ").unwrap_or(words);
     // How a client searches for a latest version is its own business.
     let of_client = words.contains("no matching versions for query");
-    let of_git = words.contains('\n') || words.starts_with("git ") || words.contains("exit status");
+    let of_git = words.contains('\n')
+        || words.starts_with("git ")
+        || words.contains("from git log")
+        || words.contains("exit status");
     (!of_git && !of_client && !words.is_empty()).then(|| words.to_owned())
 }
 

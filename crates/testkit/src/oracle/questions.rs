@@ -162,10 +162,12 @@ impl Questions {
             .map(String::as_str)
     }
 
-    /// True where Go's own answer depends on whether it has fetched the commit before: then `Origin.Ref` is that of a
-    /// ref that happens to point there, or missing.
+    /// True where Go's own answer depends on what it has fetched before: `Origin.Ref` is then that of a ref that points
+    /// there, the question itself, or missing. So it is for commits, for branches whose names could be commits', and
+    /// for `HEAD`, which a go command that has fetched nothing yet fetches as a commit.
     pub(super) fn ref_depends_on_what_was_fetched(&self, question: &str) -> bool {
-        self.hashes.contains(question) || is_pseudo(question)
+        let hexadecimal = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        question == "HEAD" || question.bytes().all(hexadecimal) || is_pseudo(question)
     }
 
     fn name(&mut self, name: &str) {
