@@ -1,8 +1,10 @@
-//! What is fuzzed: the readers of `gomod` and of logs, and what must hold of whatever they accept.
+//! What is fuzzed: the readers of `gomod`, of logs and of connections, and what must hold of whatever they accept.
 #![expect(
     clippy::panic,
     reason = "a panic is how a target tells that something is wrong"
 )]
+mod connection;
+
 use std::io::{Cursor, Write};
 
 use gomod::modfile::{self, ModFile, Mode};
@@ -327,6 +329,9 @@ pub(crate) const TARGETS: &[Target] = &[
         },
         words: &[b"+", b" ", b"https://", b"/", b"@", b"sum.golang.org"],
     },
+    connection::CERTIFICATE,
+    connection::TLS_RECORDS,
+    connection::DNS_ANSWER,
 ];
 
 const ZIP_WORDS: &[&[u8]] = &[

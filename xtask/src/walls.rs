@@ -24,7 +24,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &["diagnosis", "gomod", "store", "source", "proxy"],
     ),
     ("testkit", &["gomod", "store", "source", "proxy"]),
-    ("fuzz", &["diagnosis", "gomod"]),
+    ("fuzz", &["diagnosis", "gomod", "tlsdoctor"]),
     ("xtask", &[]),
 ];
 

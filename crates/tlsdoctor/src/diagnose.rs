@@ -821,7 +821,10 @@ fn judge_proxy(fault: &ProxyFault, kind: ProxyKind) -> (Judgement, String) {
         ),
         ProxyFault::Silent => (
             certain("http-proxy-no-answer", format!("{asked} is not answered")),
-            "context deadline exceeded".to_owned(),
+            match kind {
+                ProxyKind::Socks5 => "no answer; go waits without limit".to_owned(),
+                _ => "context deadline exceeded".to_owned(),
+            },
         ),
         ProxyFault::OtherProtocol(first) => (
             certain(
@@ -933,9 +936,10 @@ fn judge_answer(
     }
     if status == 200 {
         let text = "invalid character '<' looking for beginning of value";
+        let base = format!("{}://{}", target.scheme.name(), target.short_authority());
         return Some((
             judgement,
-            format!("invalid response from proxy \"{target}\": {text}"),
+            format!("invalid response from proxy \"{base}\": {text}"),
         ));
     }
     let is_text = answer

@@ -36,6 +36,9 @@ const KEPT_BODY_BYTES: usize = 64 << 10;
 /// Of a body no more is shown.
 const SHOWN_BODY_BYTES: usize = 2048;
 
+/// How long a connection takes to tell why it ended.
+const MOMENT: Duration = Duration::from_millis(200);
+
 /// Go's own bound.
 const REDIRECTS: usize = 10;
 
@@ -84,7 +87,8 @@ pub(crate) enum HttpFault {
 pub(crate) struct Http {
     sender: Sender,
     first: Arc<Mutex<Vec<u8>>>,
-    driver: JoinHandle<()>,
+    /// Ends with what went wrong outside of a request.
+    driver: JoinHandle<Option<HttpFault>>,
 }
 
 enum Sender {
@@ -108,14 +112,17 @@ impl Http {
             stream,
             first: first.clone(),
         });
-        let fault = |error: hyper::Error, first: &Mutex<Vec<u8>>| fault(&error, &first.lock());
+        fn fault(error: hyper::Error, first: &Mutex<Vec<u8>>) -> HttpFault {
+            fault_of(&error, &first.lock())
+        }
         if is_two {
             let (sender, connection) = http2::handshake(TokioExecutor::new(), io)
                 .await
                 .map_err(|error| fault(error, &first))?;
+            let seen = first.clone();
             let driver = tokio::spawn(async move {
-                // What went wrong comes with the request.
-                let _ = connection.await;
+                let error = connection.await.err()?;
+                Some(fault(error, &seen))
             });
             let sender = Sender::Two(sender);
             return Ok(Self {
@@ -127,8 +134,10 @@ impl Http {
         let (sender, connection) = http1::handshake(io)
             .await
             .map_err(|error| fault(error, &first))?;
+        let seen = first.clone();
         let driver = tokio::spawn(async move {
-            let _ = connection.await;
+            let error = connection.await.err()?;
+            Some(fault(error, &seen))
         });
         let sender = Sender::One(sender);
         Ok(Self {
@@ -235,7 +244,18 @@ impl Http {
                 Err(error) => Err(error),
             },
         };
-        result.map_err(|error| fault(&error, &self.first.lock()))
+        let error = match result {
+            Ok(response) => return Ok(response),
+            Err(error) => fault_of(&error, &self.first.lock()),
+        };
+        // An alert that comes before the request is sent ends the connection, and the request only hears that
+        // it is closed.
+        if error == HttpFault::Closed
+            && let Ok(Ok(Some(fault))) = timeout(MOMENT, &mut self.driver).await
+        {
+            return Err(fault);
+        }
+        Err(error)
     }
 }
 
@@ -307,7 +327,7 @@ async fn read(target: &Target, response: Response<Incoming>) -> Fetched {
     fetched
 }
 
-fn fault(error: &hyper::Error, first: &[u8]) -> HttpFault {
+fn fault_of(error: &hyper::Error, first: &[u8]) -> HttpFault {
     let mut source: Option<&(dyn Error + 'static)> = error.source();
     while let Some(inner) = source {
         if let Some(io) = inner.downcast_ref::<io::Error>() {

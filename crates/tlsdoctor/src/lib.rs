@@ -35,7 +35,7 @@ pub mod verify;
 pub use diagnose::diagnose;
 pub use forward_proxy::{ForwardProxy, ForwardProxyError, ProxyKind};
 pub use go_debug::GoDebug;
-pub use options::{Expects, FetchIssuers, Options, Resolvers, Timeouts};
+pub use options::{Expects, FetchIssuers, Options, Resolvers, Timeouts, public_roots};
 pub use report::{
     Answer, ChainRepair, ClientVerdict, Clients, Handshake, Report, SentCertificate, Stage,
     StageName, StageStatus, Verdict,

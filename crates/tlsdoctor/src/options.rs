@@ -45,7 +45,7 @@ impl Options {
     pub fn new(trust: Arc<TrustStore>, now: Timestamp) -> Self {
         Self {
             trust,
-            public_roots: PUBLIC_ROOTS.clone(),
+            public_roots: public_roots(),
             now,
             timeouts: Timeouts::default(),
             resolvers: Resolvers::System,
@@ -123,7 +123,11 @@ pub enum FetchIssuers {
     FromAnywhere,
 }
 
-/// Mozilla's roots.
+/// Mozilla's roots, read once.
+pub fn public_roots() -> Arc<Pool> {
+    PUBLIC_ROOTS.clone()
+}
+
 static PUBLIC_ROOTS: LazyLock<Arc<Pool>> = LazyLock::new(|| {
     let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
     let parsed = roots.filter_map(|der| Certificate::parse(der).ok());
