@@ -1,6 +1,7 @@
 //! The rules over a repository in memory. What the go command itself says of the same questions is compared
 //! by the oracle of the automation.
 
+mod real_git;
 mod zips;
 
 use gomod::Version;
@@ -64,7 +65,6 @@ fn source(repository: &Arc<MemoryRepository>) -> DirectSource {
 
 async fn list(source: &DirectSource, path: &str) -> Vec<String> {
     let listing = source.list(&module_path(path)).await.unwrap();
-    assert_eq!(&*listing.source, URL);
     let versions = listing.versions.iter().map(Version::to_string);
     versions.collect()
 }
@@ -75,8 +75,6 @@ async fn resolve(source: &DirectSource, path: &str, revision: &str) -> Result<St
         Ok(resolved) => Ok(resolved.info.version.to_string()),
         Err(error) => {
             assert_eq!(error.kind(), SourceErrorKind::NotExist, "{error:?}");
-            assert_eq!(error.0.url.as_deref(), Some(URL));
-            assert_eq!(error.0.source.as_deref(), Some(URL));
             Err(error.to_string())
         }
     }
@@ -380,6 +378,8 @@ async fn versions_must_be_the_tags_that_they_name() {
         .await
         .unwrap_err();
     assert_eq!(error.kind(), SourceErrorKind::NotExist);
+    assert_eq!(error.0.url.as_deref(), Some(URL));
+    assert_eq!(error.0.source.as_deref(), Some(URL));
 }
 
 #[tokio::test]
