@@ -3,6 +3,7 @@
 mod auth;
 mod checksums;
 mod credentials;
+mod direct;
 
 pub(crate) use auth::{AuthTools, auth_tools};
 
@@ -69,14 +70,14 @@ pub(crate) async fn listen(listen: &Listen) -> Result<(TcpListener, SocketAddr),
     })
 }
 
-/// Opens the cache folder and builds the server. Must be called within the runtime.
-pub(crate) fn server(config: &Config) -> Result<Server, Complaint> {
+/// Opens the cache folder, looks for git and builds the server.
+pub(crate) async fn server(config: &Config) -> Result<Server, Complaint> {
     let instance = format!("{:016x}", fastrand::u64(..));
     let metrics = Metrics::new();
-    let privacy = Privacy {
+    let privacy = Arc::new(Privacy {
         private: config.private.clone(),
         no_sumdb: config.no_sumdb.clone(),
-    };
+    });
     let folder = &config.cache_dir;
     let entries: Vec<ProxyEntry> = config
         .upstreams
@@ -84,7 +85,7 @@ pub(crate) fn server(config: &Config) -> Result<Server, Complaint> {
         .map(|upstream| upstream.entry.clone())
         .collect();
     let options = upstream_options(config, &instance, &metrics)?;
-    let sources = sources(config, &entries, &privacy, &options)?;
+    let sources = sources(config, &entries, &privacy, &options, &metrics).await?;
     let database_http = sources
         .as_ref()
         .map(|sources| Arc::new(sources.database_http(options)));
@@ -106,7 +107,7 @@ pub(crate) fn server(config: &Config) -> Result<Server, Complaint> {
             .as_ref()
             .map(|database| Arc::new(SumdbMirror::new(database))),
         checksums: database.map(|database| Arc::new(database) as Arc<dyn ChecksumSource>),
-        privacy,
+        privacy: Privacy::clone(&privacy),
         policy: Arc::new(AllowAll),
         metrics,
         access_log: Arc::new(access_log(config)),
@@ -134,21 +135,26 @@ fn store(config: &Config) -> Result<Arc<dyn Store>, Complaint> {
 }
 
 /// Where modules come from; nothing when offline.
-fn sources(
+async fn sources(
     config: &Config,
     entries: &[ProxyEntry],
-    privacy: &Privacy,
+    privacy: &Arc<Privacy>,
     options: &UpstreamOptions,
+    metrics: &Arc<Metrics>,
 ) -> Result<Option<Sources>, Complaint> {
     if config.offline {
         return Ok(None);
     }
-    let named_hosts: Vec<String> = match &config.sumdb {
-        SumdbSetting::Database { url: Some(url), .. } => url.host().map(str::to_owned),
+    let of_database = match &config.sumdb {
+        SumdbSetting::Database { url: Some(url), .. } => url.host(),
         SumdbSetting::Database { url: None, .. } | SumdbSetting::Off => None,
-    }
-    .into_iter()
-    .collect();
+    };
+    let named_hosts: Vec<String> = config
+        .credentials
+        .hosts()
+        .chain(of_database)
+        .map(str::to_owned)
+        .collect();
     let options_of = |url: &SafeUrl| {
         let mut options = options.clone();
         let own_files = config.upstreams.iter().filter_map(|upstream| {
@@ -158,7 +164,9 @@ fn sources(
         options.extra_ca_files.extend(own_files);
         options
     };
-    source::build(entries, Arc::new(privacy.clone()), &named_hosts, options_of)
+    let guard = source::address_guard(entries, &named_hosts, options_of);
+    let direct = direct::direct(config, entries, privacy, &guard, options.clone(), metrics).await?;
+    source::build(entries, privacy.clone(), guard, options_of, direct)
         .map(Some)
         .map_err(Complaint::from_error)
 }

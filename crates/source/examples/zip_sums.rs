@@ -109,7 +109,7 @@ fn upstream(proxies: &str) -> Arc<dyn Source> {
             breaker: None,
         }
     });
-    Arc::new(Chain::new(entries.collect(), ChainEnd::Proxy))
+    Arc::new(Chain::new(entries.collect(), ChainEnd::Source))
 }
 
 /// A row of the table.
@@ -467,7 +467,7 @@ impl Repositories for One<Arc<Unpacked>> {
 }
 
 impl ModuleProxies for One<()> {
-    fn open(&self, _: &SafeUrl) -> Result<Arc<dyn Source>, SourceError> {
+    fn open(&self, _: &SafeUrl, _: Trust) -> Result<Arc<dyn Source>, SourceError> {
         Err(SourceError::new(SourceErrorKind::Off, "there are none"))
     }
 }

@@ -1,9 +1,11 @@
 //! From the settings to a source: what the binary calls at start.
 
+mod direct;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::sync::Arc;
 
-use gomod::{ProxyEntry, SafeUrl};
+use gomod::{FallBack, ProxyEntry, SafeUrl};
 use url::Host;
 
 use crate::Source;
@@ -16,6 +18,8 @@ use crate::options::UpstreamOptions;
 use crate::privacy::{Privacy, PrivateAware};
 use crate::refresh::Refresher;
 use crate::upstream::Upstream;
+
+pub use direct::{Direct, DirectError, DirectOptions, GitFound};
 
 /// Why no source can be made of the settings.
 #[derive(Debug, thiserror::Error)]
@@ -63,18 +67,14 @@ impl Sources {
     }
 }
 
-/// Makes the source of a GOPROXY list.
-///
-/// `entries` are those of [`gomod::ProxyList::entries`], without the ones that are this server
-/// ([`is_this_server`]). `options` says how the upstream of each URL is asked (an extra CA file may be its
-/// own). `named_hosts` are further hosts that the operator's settings name, such as the checksum
-/// database's: they may be dialled wherever they are. Opens no connection.
-pub fn build(
+/// The address rule for a GOPROXY list: the hosts of its entries, and of the HTTP proxies on the way to them,
+/// may be dialled wherever they are. So may `named_hosts`, further ones that the operator's settings name, such
+/// as the checksum database's.
+pub fn address_guard(
     entries: &[ProxyEntry],
-    privacy: Arc<Privacy>,
     named_hosts: &[String],
     options: impl Fn(&SafeUrl) -> UpstreamOptions,
-) -> Result<Sources, BuildError> {
+) -> Arc<AddressGuard> {
     let mut allowed_hosts = named_hosts.to_vec();
     for entry in entries {
         if let ProxyEntry::Proxy(spec) = entry {
@@ -83,16 +83,37 @@ pub fn build(
             allowed_hosts.extend(options.http_proxies.hosts().map(str::to_owned));
         }
     }
-    let guard = Arc::new(AddressGuard::new(allowed_hosts.iter().map(String::as_str)));
+    Arc::new(AddressGuard::new(allowed_hosts.iter().map(String::as_str)))
+}
 
+/// Makes the source of a GOPROXY list.
+///
+/// `entries` are those of [`gomod::ProxyList::entries`], without the ones that are this server
+/// ([`is_this_server`]). `guard` is what [`address_guard`] made of them. `options` says how the upstream of each
+/// URL is asked (an extra CA file may be its own). `direct` fetches private modules, and what the list's
+/// `direct` is for. Opens no connection.
+pub fn build(
+    entries: &[ProxyEntry],
+    privacy: Arc<Privacy>,
+    guard: Arc<AddressGuard>,
+    options: impl Fn(&SafeUrl) -> UpstreamOptions,
+    direct: Direct,
+) -> Result<Sources, BuildError> {
     let mut chain = Vec::new();
     let mut upstreams = Vec::new();
-    let mut end = ChainEnd::Proxy;
+    let mut end = ChainEnd::Source;
     for entry in entries {
         let spec = match entry {
             ProxyEntry::Proxy(spec) => spec,
             ProxyEntry::Direct => {
-                end = ChainEnd::Direct;
+                match &direct.source {
+                    Ok(source) => chain.push(ChainEntry {
+                        source: source.clone(),
+                        fall_back: FallBack::Absent,
+                        breaker: None,
+                    }),
+                    Err(why) => end = ChainEnd::NoDirect(why.clone()),
+                }
                 break;
             }
             ProxyEntry::Off => {
@@ -124,10 +145,14 @@ pub fn build(
         });
     }
     Ok(Sources {
-        source: Arc::new(PrivateAware::new(Arc::new(Chain::new(chain, end)), privacy)),
+        source: Arc::new(PrivateAware::new(
+            Arc::new(Chain::new(chain, end)),
+            direct.source,
+            privacy,
+        )),
         upstreams,
         guard,
-        refreshers: Vec::new(),
+        refreshers: direct.refreshers,
     })
 }
 

@@ -20,12 +20,13 @@ pub struct ChainEntry {
 }
 
 /// What stands at the end of a list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChainEnd {
-    /// Its last proxy.
-    Proxy,
-    /// `direct`. Nothing is fetched from version control yet, so it adds nothing but a note.
-    Direct,
+    /// Its last source; `direct` is one like any other.
+    Source,
+    /// `direct`, but nothing here can fetch from repositories: why, as one clause. It adds nothing but a note,
+    /// so that a list whose proxies know every public module works without git as well.
+    NoDirect(Arc<str>),
     /// `off`.
     Off,
 }
@@ -53,16 +54,15 @@ pub fn falls_through(kind: SourceErrorKind, fall_back: FallBack) -> bool {
 /// Go's words for a list that ends in `off`.
 const OFF: &str = "module lookup disabled by GOPROXY=off";
 
-/// What a list's `direct` comes to.
-const DIRECT: &str = "direct was not tried: this server does not fetch from version control yet";
-
 impl Chain {
     /// A chain of these entries in this order.
     pub fn new(entries: Vec<ChainEntry>, end: ChainEnd) -> Self {
         let name = match entries.first() {
             Some(entry) => entry.source.name(),
-            None if end == ChainEnd::Direct => "direct".into(),
-            None => "off".into(),
+            None => match end {
+                ChainEnd::NoDirect(_) => "direct".into(),
+                ChainEnd::Source | ChainEnd::Off => "off".into(),
+            },
         };
         Self { entries, end, name }
     }
@@ -211,19 +211,20 @@ impl<'a> Walk<'a> {
         let Some(mut error) = self.best else {
             return SourceError::new(
                 SourceErrorKind::Off,
-                match self.chain.end {
-                    ChainEnd::Direct => {
-                        "the list of upstreams holds nothing but `direct`, and this server does not fetch from \
-                         version control yet: put a module proxy before it"
+                match &self.chain.end {
+                    ChainEnd::NoDirect(why) => {
+                        format!("the list of upstreams holds nothing but `direct`, and {why}")
                     }
-                    ChainEnd::Off | ChainEnd::Proxy => OFF,
+                    ChainEnd::Off | ChainEnd::Source => OFF.to_owned(),
                 },
             );
         };
         if self.reached_end {
-            match self.chain.end {
-                ChainEnd::Proxy => {}
-                ChainEnd::Direct => error.0.notes.push(DIRECT.to_owned()),
+            match &self.chain.end {
+                ChainEnd::Source => {}
+                ChainEnd::NoDirect(why) => {
+                    error.0.notes.push(format!("direct was not tried: {why}"));
+                }
                 ChainEnd::Off => error.0.notes.push(OFF.to_owned()),
             }
         }

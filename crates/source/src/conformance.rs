@@ -300,7 +300,7 @@ async fn a_chain_is_a_source() {
         breaker: None,
     };
     let empty = entry(Arc::new(folder_source(folder.path())));
-    check(&Chain::new(vec![empty, entry(upstream)], ChainEnd::Direct)).await;
+    check(&Chain::new(vec![empty, entry(upstream)], ChainEnd::Source)).await;
 }
 
 #[tokio::test]
@@ -308,7 +308,12 @@ async fn public_names_pass_a_guard_of_private_ones() {
     let folder = tempfile::tempdir().unwrap();
     write_files(folder.path());
     let public = Arc::new(folder_source(folder.path()));
-    check(&PrivateAware::new(public, Arc::new(Privacy::default()))).await;
+    check(&PrivateAware::new(
+        public,
+        Err("there is no git here".into()),
+        Arc::new(Privacy::default()),
+    ))
+    .await;
 }
 
 #[tokio::test]
@@ -318,7 +323,11 @@ async fn private_names_reach_nobody() {
         private: gomod::PathPatterns::parse("example.com/Big"),
         ..Privacy::default()
     };
-    let source = PrivateAware::new(upstream, Arc::new(privacy));
+    let source = PrivateAware::new(
+        upstream,
+        Err("there is no git here".into()),
+        Arc::new(privacy),
+    );
     let big = module_path("example.com/Big/mod");
     let mut sink = NotingSink::default();
     let failures = [

@@ -102,7 +102,6 @@ impl SumdbHttp for DatabaseHttp {
 mod tests {
     use super::*;
 
-    use crate::privacy::Privacy;
     use crate::raw_server::{RawServer, answer, impatient};
 
     #[tokio::test]
@@ -115,9 +114,10 @@ mod tests {
         })
         .await;
         let list = gomod::ProxyList::parse(&format!("http://{}/go/", server.address)).unwrap();
-        let sources = crate::build(list.entries(), Arc::new(Privacy::default()), &[], |_| {
-            impatient()
-        });
+        let options = |_: &SafeUrl| impatient();
+        let guard = crate::address_guard(list.entries(), &[], options);
+        let direct = crate::Direct::missing("there is no git here");
+        let sources = crate::build(list.entries(), Arc::default(), guard, options, direct);
         let http = sources.unwrap().database_http(impatient());
         let base = format!("http://{}/go/sumdb/sum.example", server.address);
         let base = SafeUrl::parse(&base).unwrap();

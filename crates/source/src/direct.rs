@@ -33,7 +33,7 @@ use gomod::{FileKind, ModulePath, ModuleVersion, Revision, SafeUrl};
 
 use crate::{
     Fetched, Listing, Location, Repositories, Resolved, Roots, Sink, Source, SourceError,
-    SourceName,
+    SourceName, Trust,
 };
 
 use go_mod::GoModFiles;
@@ -41,8 +41,8 @@ use repository_source::RepositorySource;
 
 /// Opens the module proxies that go-import pages name (`mod` instead of a version-control system).
 pub trait ModuleProxies: Send + Sync {
-    /// The proxy at a base URL. Asks nobody.
-    fn open(&self, url: &SafeUrl) -> Result<Arc<dyn Source>, SourceError>;
+    /// The proxy at a base URL that somebody chose. Asks nobody.
+    fn open(&self, url: &SafeUrl, trust: Trust) -> Result<Arc<dyn Source>, SourceError>;
 }
 
 /// Modules straight from the repositories that they live in.
@@ -96,7 +96,7 @@ impl DirectSource {
                 self.repositories.open(&root.url, root.trust)?,
                 self.go_mod_files.clone(),
             )),
-            Location::Proxy { url, .. } => self.proxies.open(url)?,
+            Location::Proxy { url, trust, .. } => self.proxies.open(url, *trust)?,
         };
         Ok(Located { source, location })
     }

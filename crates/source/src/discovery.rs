@@ -824,9 +824,11 @@ impl Inner {
     ) -> Result<Location, SourceError> {
         let prefix = prefix.to_owned();
         if system == VersionControl::Proxy {
+            let url = self.proxy_url(module_path, address, said_by)?;
             return Ok(Location::Proxy {
                 prefix,
-                url: self.proxy_url(module_path, address, said_by)?,
+                trust: self.trust(module_path, url.host().unwrap_or_default()),
+                url,
             });
         }
         let url = repository_url(address, said_by)?;

@@ -60,8 +60,10 @@ const USER_CONFIG_EVERY: Duration = Duration::from_secs(600);
 pub struct GitOptions {
     /// Where the mirrors lie: `DIR/state/git`. Made if it is not there.
     pub folder: PathBuf,
-    /// The environment that transport gets, PATH included, in which the git program is looked for. Names that would
-    /// lead git elsewhere, traces and larder's own settings are left out.
+    /// The program: a path, or a name that is looked for in the PATH of `environment`. Default `git`.
+    pub program: PathBuf,
+    /// The environment that transport gets, PATH included. Names that would lead git elsewhere, traces and
+    /// larder's own settings are left out.
     pub environment: Vec<(OsString, OsString)>,
     /// How repositories may be reached. `http` and `git` need not be named: whoever opens such an address has
     /// judged it (GOINSECURE). Default https and ssh.
@@ -101,6 +103,7 @@ impl GitOptions {
     pub fn new(folder: impl Into<PathBuf>, environment: Vec<(OsString, OsString)>) -> Self {
         Self {
             folder: folder.into(),
+            program: "git".into(),
             environment,
             protocols: BTreeSet::from([GitProtocol::Https, GitProtocol::Ssh]),
             children: 8,
@@ -167,7 +170,7 @@ struct Engine {
 }
 
 impl Git {
-    /// Finds the program in the PATH of the options' environment and asks for its version.
+    /// Finds the program and asks for its version.
     ///
     /// # Errors
     /// Without git 2.29 or newer: what was found and what to install.
@@ -176,7 +179,7 @@ impl Git {
     }
 
     async fn with_lookup(options: GitOptions, lookup: Arc<dyn Lookup>) -> Result<Self, GitMissing> {
-        let program = program::find(&options.environment)?;
+        let program = program::find(&options.program, &options.environment)?;
         let folder = options.folder.clone();
         let made = tokio::task::spawn_blocking(move || fs_err::create_dir_all(folder)).await;
         if let Ok(Err(error)) = made {

@@ -42,7 +42,10 @@ mod raw_server;
 
 pub use address::{AddressGuard, ForbiddenAddress, is_public};
 pub use breaker::{Admission, Breaker};
-pub use build::{BuildError, Sources, build, is_this_server};
+pub use build::{
+    BuildError, Direct, DirectError, DirectOptions, GitFound, Sources, address_guard, build,
+    is_this_server,
+};
 pub use chain::{Chain, ChainEnd, ChainEntry, falls_through};
 pub use credential::{Credential, Credentials, Means, NoCredentials, Secret};
 pub use credentials::{

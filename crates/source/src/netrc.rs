@@ -87,6 +87,13 @@ impl Netrc {
     }
 }
 
+impl Netrc {
+    /// The hosts that it has passwords for, as they are written.
+    pub fn machines(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().map(|entry| entry.machine.as_str())
+    }
+}
+
 impl fmt::Debug for Netrc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Netrc({} entries)", self.entries.len())

@@ -42,28 +42,38 @@ impl Privacy {
     }
 }
 
-/// Lets public names through to the sources that may hear them. Where private modules live is not asked
-/// yet: their names get an error that says so, and nobody hears of them.
+/// Lets each name through to the sources that may hear it: public ones to the list of upstreams, private ones
+/// to their repositories and to nobody else.
 pub struct PrivateAware {
     public: Arc<dyn Source>,
+    /// Or why there is none, as one clause.
+    private: Result<Arc<dyn Source>, Arc<str>>,
     privacy: Arc<Privacy>,
 }
 
 impl PrivateAware {
-    /// Guards `public`.
-    pub fn new(public: Arc<dyn Source>, privacy: Arc<Privacy>) -> Self {
-        Self { public, privacy }
+    /// Guards `public`; private names go to `private`, or get an error that says why they can't.
+    pub fn new(
+        public: Arc<dyn Source>,
+        private: Result<Arc<dyn Source>, Arc<str>>,
+        privacy: Arc<Privacy>,
+    ) -> Self {
+        Self {
+            public,
+            private,
+            privacy,
+        }
     }
 
     fn source_for(&self, module_path: &ModulePath) -> Result<&dyn Source, SourceError> {
-        match self.privacy.route(module_path) {
-            Route::Public => Ok(&*self.public),
-            Route::Private => Err(SourceError::new(
+        match (self.privacy.route(module_path), &self.private) {
+            (Route::Public, _) => Ok(&*self.public),
+            (Route::Private, Ok(private)) => Ok(&**private),
+            (Route::Private, Err(why)) => Err(SourceError::new(
                 SourceErrorKind::PrivateUnserved,
                 format!(
-                    "`{module_path}` is private here (the patterns are `{}`), and this server does not fetch \
-                     from version control yet: let the go command fetch it directly by naming it in \
-                     GONOPROXY, or take it out of the server's private patterns",
+                    "`{module_path}` is private here (the patterns are `{}`), and {why}: let the go command \
+                     fetch it directly by naming it in GONOPROXY, or take it out of the server's private patterns",
                     self.privacy.private.as_str()
                 ),
             )),

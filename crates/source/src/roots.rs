@@ -31,6 +31,8 @@ pub enum Location {
         prefix: String,
         /// Its base URL.
         url: SafeUrl,
+        /// Who chose the address, and so where it may lead.
+        trust: Trust,
     },
 }
 

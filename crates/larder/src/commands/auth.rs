@@ -128,7 +128,7 @@ pub(crate) fn test(
     let tested = logging::install(config.log_format, crate::settings::config::LogLevel::Error)
         .and_then(|_log| {
             wiring::runtime()?.block_on(async {
-                let tools = wiring::auth_tools(config, environment).await?;
+                let tools = wiring::auth_tools(config).await?;
                 Ok(report(&tools, target).await)
             })
         });

@@ -36,7 +36,7 @@ async fn run(config: &Config) -> Result<(), Complaint> {
     descriptors::raise_limit();
     // Before the listener, so that a signal that comes as soon as the address is said is obeyed.
     let stop = stop_signal()?;
-    let server = wiring::server(config)?;
+    let server = wiring::server(config).await?;
     let (listener, address) = wiring::listen(&config.listen).await?;
     terminal::talk(&announce::paste_line(config, address));
     terminal::data(&announce::listening_line(config, address));

@@ -5,10 +5,11 @@
 //! `commands/serve.rs`. It deliberately does not know where a value came from: that is
 //! [`Written`](super::written::Written)'s business.
 
+use super::environment::Environment;
 use gomod::sumdb::SumdbSetting;
 use gomod::{PathPatterns, ProxyEntry};
 use proxy::refresh::access::RefreshAccess;
-use source::{BookSource, CredentialBook, HttpProxies, Netrc, TlsSettings};
+use source::{BookSource, CredentialBook, GitProtocol, GoVcs, HttpProxies, Netrc, TlsSettings};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -35,8 +36,20 @@ pub(crate) struct Config {
     pub(crate) fresh: Duration,
     /// Who may have what is remembered of a module forgotten before that.
     pub(crate) refresh_access: RefreshAccess,
-    /// How git repositories may be reached, once they are.
+    /// What fetches from repositories.
+    pub(crate) git: GitProgram,
+    /// The environment that git runs in.
+    pub(crate) git_environment: Environment,
+    /// How repositories may be reached, the preferred first.
     pub(crate) git_protocols: Vec<GitProtocol>,
+    /// Bytes that all mirrors of repositories may take.
+    pub(crate) git_mirrors_bytes: u64,
+    /// Git processes at the same time.
+    pub(crate) git_processes: u32,
+    /// Which version control systems may be used for what.
+    pub(crate) govcs: GoVcs,
+    /// Module paths for which http will do.
+    pub(crate) insecure: PathPatterns,
     /// Bytes of the memory tier of the store.
     pub(crate) memory_bytes: u64,
     /// Bytes that all fills together may hold in memory.
@@ -59,13 +72,6 @@ pub(crate) struct Config {
     pub(crate) credentials: CredentialBook,
     /// How that is read again while the server runs.
     pub(crate) credential_source: BookSource,
-    /// Whether private sources may be served to callers that are not known, from an address that
-    /// others reach. Read by the access rules; without private sources there is nothing to guard.
-    #[expect(
-        dead_code,
-        reason = "checked from the first day; there are no private sources to guard yet"
-    )]
-    pub(crate) allow_anonymous_private: bool,
     pub(crate) log_format: LogFormat,
     pub(crate) log_level: LogLevel,
     /// One log line a request.
@@ -98,14 +104,13 @@ pub(crate) struct Upstream {
     pub(crate) ca_file: Option<PathBuf>,
 }
 
-/// How a git repository is reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum GitProtocol {
-    Https,
-    Ssh,
-    Http,
-    Git,
-    File,
+/// What fetches from git repositories.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum GitProgram {
+    /// Nothing does.
+    Off,
+    /// A path, or a name to be looked for in PATH.
+    At(PathBuf),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

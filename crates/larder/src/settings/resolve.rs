@@ -80,6 +80,7 @@ impl Resolver<'_> {
             rules: credentials::rules(self.written, checks),
             netrc: netrc.clone(),
         };
+        self.expect_no_strangers(listen.as_ref(), upstreams.as_deref(), &credentials);
         Some(Config {
             listen: listen?,
             tls,
@@ -91,7 +92,13 @@ impl Resolver<'_> {
             offline: draft.offline.expect(HAS_DEFAULT),
             fresh: draft.fresh.expect(HAS_DEFAULT),
             refresh_access,
+            git: draft.git.clone().expect(HAS_DEFAULT),
+            git_environment: self.environment.clone(),
             git_protocols: draft.git_protocols.clone().expect(HAS_DEFAULT),
+            git_mirrors_bytes: draft.git_mirrors_bytes.expect(HAS_DEFAULT),
+            git_processes: draft.git_processes.expect(HAS_DEFAULT),
+            govcs: draft.govcs.clone().unwrap_or_default(),
+            insecure: draft.insecure.clone().unwrap_or_default(),
             memory_bytes: draft.memory_bytes.expect(HAS_DEFAULT),
             fill_memory_bytes: draft.fill_memory_bytes.expect(HAS_DEFAULT),
             connect_timeout: draft.connect_timeout.expect(HAS_DEFAULT),
@@ -103,7 +110,6 @@ impl Resolver<'_> {
             netrc,
             credentials,
             credential_source: credentials::source(self.written, self.environment),
-            allow_anonymous_private: draft.allow_anonymous_private.expect(HAS_DEFAULT),
             log_format: draft.log_format.expect(HAS_DEFAULT),
             log_level: draft.log_level.expect(HAS_DEFAULT),
             access_log: draft.access_log.expect(HAS_DEFAULT),
@@ -378,6 +384,62 @@ impl Resolver<'_> {
                 None
             }
         }
+    }
+
+    /// Whoever reaches the server reads what it fetches: with private sources that may be this machine's
+    /// users only, unless the operator says otherwise.
+    fn expect_no_strangers(
+        &mut self,
+        listen: Option<&Listen>,
+        upstreams: Option<&[Upstream]>,
+        credentials: &CredentialBook,
+    ) {
+        let draft = &self.written.draft;
+        let (Some(listen), Some(upstreams)) = (listen, upstreams) else {
+            return;
+        };
+        let is_loopback = |address: &SocketAddr| address.ip().to_canonical().is_loopback();
+        if listen.addresses.iter().all(is_loopback) || draft.allow_anonymous_private == Some(true) {
+            return;
+        }
+        let is_direct = upstreams
+            .iter()
+            .any(|upstream| matches!(upstream.entry, ProxyEntry::Direct));
+        let of_upstreams: Vec<&str> = upstreams
+            .iter()
+            .filter_map(|upstream| match &upstream.entry {
+                ProxyEntry::Proxy(proxy) => proxy.url.host(),
+                ProxyEntry::Direct | ProxyEntry::Off => None,
+            })
+            .collect();
+        let code_host = credentials.netrc.machines().find(|machine| {
+            let host = machine.split(':').next().unwrap_or_default();
+            !of_upstreams.contains(&host)
+        });
+        let private = draft.private.clone().unwrap_or_default();
+        let why = if !private.is_empty() {
+            format!("modules are private here (`{private}`)")
+        } else if let Some(rule) = credentials.rules.first().filter(|_| is_direct) {
+            format!(
+                "the upstream list has `direct`, and there is a credential rule for `{}`",
+                rule.place
+            )
+        } else if let Some(machine) = code_host.filter(|_| is_direct) {
+            format!(
+                "the upstream list has `direct`, and the netrc file has a password for `{machine}`"
+            )
+        } else {
+            return;
+        };
+        let reason = format!(
+            "is `{}`, which others can reach, and {why}: whoever connects could read private modules",
+            listen.text
+        );
+        let fault = Fault::new(reason).hint(
+            "listen on `127.0.0.1`, or let only those connect who may read everything and say so with \
+             `--allow-anonymous-private`",
+        );
+        self.complain("listen", fault);
     }
 
     fn expect_certificates(&mut self, key: &'static str, file: &Path) {

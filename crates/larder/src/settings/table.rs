@@ -5,10 +5,11 @@
 //! here, one field of [`Draft`] and one of [`Config`](super::config::Config).
 
 use super::complaint::Fault;
-use super::config::{GitProtocol, LogFormat, LogLevel};
+use super::config::{GitProgram, LogFormat, LogLevel};
 use super::value::{self, Given, HostPort};
 use gomod::sumdb::SumdbSetting;
 use gomod::{PathPatterns, ProxyList};
+use source::{GitProtocol, GoVcs};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -121,6 +122,7 @@ pub(crate) enum Group {
     Listening,
     Storage,
     Upstreams,
+    Repositories,
     Privacy,
     Logs,
     Sources,
@@ -131,6 +133,7 @@ impl Group {
         Self::Listening,
         Self::Storage,
         Self::Upstreams,
+        Self::Repositories,
         Self::Privacy,
         Self::Logs,
         Self::Sources,
@@ -141,6 +144,7 @@ impl Group {
             Self::Listening => "Listening",
             Self::Storage => "Cache and memory",
             Self::Upstreams => "Upstreams",
+            Self::Repositories => "Git repositories",
             Self::Privacy => "Private modules and checksums",
             Self::Logs => "Logs",
             Self::Sources => "Where settings come from",
@@ -166,7 +170,12 @@ pub(crate) struct Draft {
     pub(crate) stall_timeout: Option<Duration>,
     pub(crate) upstream_concurrency: Option<u32>,
     pub(crate) ca_file: Option<PathBuf>,
+    pub(crate) git: Option<GitProgram>,
     pub(crate) git_protocols: Option<Vec<GitProtocol>>,
+    pub(crate) git_mirrors_bytes: Option<u64>,
+    pub(crate) git_processes: Option<u32>,
+    pub(crate) govcs: Option<GoVcs>,
+    pub(crate) insecure: Option<PathPatterns>,
     pub(crate) private: Option<PathPatterns>,
     pub(crate) allow_anonymous_private: Option<bool>,
     pub(crate) sumdb: Option<SumdbSetting>,
@@ -187,6 +196,9 @@ pub(crate) const PROFILES: &[(&str, &[(&str, &str)])] = &[
 
 /// Files up to this size are verified before their first byte is sent, from the fill memory.
 const SMALLEST_FILL_MEMORY_BYTES: u64 = 8 << 20;
+
+/// Less than a few mirrors would be fetched again and again.
+const SMALLEST_MIRRORS_BYTES: u64 = 64 << 20;
 
 /// What cmd/go uses where GOSUMDB is found nowhere.
 const GO_SUMDB: &str = "sum.golang.org";
@@ -302,8 +314,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
         details: "Entries are `http://`, `https://` or `file://` URLs, `direct` or `off`. After `,` the next entry is \
                   asked when the one before it answered 404 or 410, after `|` when it failed in any way. A URL may \
                   hold credentials (`https://user:password@host`), which are never printed; a netrc file serves, too. \
-                  `direct` adds nothing yet: where the entries before it do not have a module, the answer stays 404 \
-                  and says that the repository was not tried. An entry that is this very server is dropped with a warning.",
+                  `direct` fetches a module from its repository, with git; what comes from there is checked against \
+                  the checksum database like anything else. An entry that is this very server is dropped with a warning.",
         example: "\"https://mirror.example,direct\"",
         since: "0.1.0",
         secret: true,
@@ -439,20 +451,106 @@ pub(crate) const SETTINGS: &[Setting] = &[
         apply: |draft, given| value::path(given).map(|it| draft.ca_file = Some(it)),
     },
     Setting {
+        key: "git",
+        flag: "git",
+        environment: "LARDER_GIT",
+        kind: Kind::Text("PROGRAM"),
+        default: Fallback::Value("git"),
+        group: Group::Repositories,
+        summary: "The git program, by name or path; `off` for none",
+        details: "For `direct` and for private modules; version 2.29 or later. It runs with this server's environment, so that \
+                  SSH, credential helpers, `url.….insteadOf`, client certificates and `http.sslCAInfo` work as they do in a \
+                  shell, but it never asks anything. Without git everything else works, and what only git could fetch is \
+                  answered with 502.",
+        example: "\"/usr/local/bin/git\"",
+        since: "0.1.0",
+        secret: false,
+        in_file: true,
+        apply: |draft, given| value::git_program(given).map(|it| draft.git = Some(it)),
+    },
+    Setting {
         key: "git_protocols",
         flag: "git-protocols",
         environment: "LARDER_GIT_PROTOCOLS",
         kind: Kind::List("LIST"),
         default: Fallback::Value("https,ssh"),
-        group: Group::Upstreams,
-        summary: "How git repositories may be reached",
-        details: "Any of `https`, `ssh`, `http`, `git` and `file`. Checked now and without effect yet: it is for `direct` \
-                  and private modules, which are not fetched yet.",
+        group: Group::Repositories,
+        summary: "How git repositories may be reached, the preferred first",
+        details: "Any of `https`, `ssh`, `http`, `git` and `file`. `http` and `git` are not encrypted and hold for what \
+                  `insecure` names only, whether they stand here or not; `file` only for addresses that your own git \
+                  configuration rewrites (`url.….insteadOf`).",
         example: "\"https,ssh\"",
         since: "0.1.0",
         secret: false,
         in_file: true,
         apply: |draft, given| value::git_protocols(given).map(|it| draft.git_protocols = Some(it)),
+    },
+    Setting {
+        key: "git_mirrors",
+        flag: "git-mirrors",
+        environment: "LARDER_GIT_MIRRORS",
+        kind: Kind::Size,
+        default: Fallback::Value("10GiB"),
+        group: Group::Repositories,
+        summary: "Disk space for mirrors of git repositories",
+        details: "They lie in `state/git` of the cache folder and may be deleted at any time. Those that were not used for \
+                  the longest time go first; one alone may take a quarter of this.",
+        example: "\"10GiB\"",
+        since: "0.1.0",
+        secret: false,
+        in_file: true,
+        apply: |draft, given| {
+            value::bytes(given, SMALLEST_MIRRORS_BYTES).map(|it| draft.git_mirrors_bytes = Some(it))
+        },
+    },
+    Setting {
+        key: "git_processes",
+        flag: "git-processes",
+        environment: "LARDER_GIT_PROCESSES",
+        kind: Kind::Count,
+        default: Fallback::Value("16"),
+        group: Group::Repositories,
+        summary: "Git processes that may run at the same time",
+        details: "Further ones wait. What is in the cache never waits behind them.",
+        example: "16",
+        since: "0.1.0",
+        secret: false,
+        in_file: true,
+        apply: |draft, given| value::count(given, 2).map(|it| draft.git_processes = Some(it)),
+    },
+    Setting {
+        key: "govcs",
+        flag: "govcs",
+        environment: "LARDER_GOVCS",
+        kind: Kind::Text("VALUE"),
+        default: Fallback::GoEnv(&["GOVCS"]),
+        group: Group::Repositories,
+        summary: "Which version control systems may be used for which modules: a GOVCS value",
+        details: "As in Go: `PATTERN:SYSTEM|SYSTEM` with commas between, where `public` and `private` are patterns too; the \
+                  first that matches holds, and behind them stands `private:all,public:git|hg`. Larder fetches from git \
+                  only, so what remains is to forbid it (`public:off`).",
+        example: "\"github.com:git,public:off\"",
+        since: "0.1.0",
+        secret: false,
+        in_file: true,
+        apply: |draft, given| value::govcs(given).map(|it| draft.govcs = Some(it)),
+    },
+    Setting {
+        key: "insecure",
+        flag: "insecure",
+        environment: "LARDER_INSECURE",
+        kind: Kind::List("PATTERNS"),
+        default: Fallback::GoEnv(&["GOINSECURE"]),
+        group: Group::Repositories,
+        summary: "Modules whose repositories may be found and fetched without encryption",
+        details: "Patterns as in GOINSECURE. For these, `http` and `git` addresses are taken, no certificate is verified while \
+                  looking for the repository, and their hosts may be in this server's own network. Whether git verifies \
+                  certificates is for its own configuration to say (`http.sslVerify`).",
+        example: "\"git.lab.example/*\"",
+        since: "0.1.0",
+        secret: false,
+        in_file: true,
+        apply: |draft, given| value::patterns(given).map(|it| draft.insecure = Some(it)),
     },
     Setting {
         key: "private",
@@ -462,9 +560,10 @@ pub(crate) const SETTINGS: &[Setting] = &[
         default: Fallback::GoEnv(&["GONOPROXY", "GOPRIVATE"]),
         group: Group::Privacy,
         summary: "Modules whose names no upstream and no checksum database hears",
-        details: "Patterns as in GOPRIVATE: globs of leading path elements, separated by commas. They are not fetched \
-                  yet: a request for one is answered with 502. A GONOPROXY of `none` only makes `go` ask its proxy for \
-                  private modules too, and does not say which they are: then GOPRIVATE holds.",
+        details: "Patterns as in GOPRIVATE: globs of leading path elements, separated by commas. They are fetched from their \
+                  repositories and from nowhere else, and the hosts that the patterns name may be in this server's own network. \
+                  A GONOPROXY of `none` only makes `go` ask its proxy for private modules too, and does not say which \
+                  they are: then GOPRIVATE holds. The guide on private modules says more.",
         example: "\"corp.example/*,github.com/our-company\"",
         since: "0.1.0",
         secret: false,
@@ -479,8 +578,9 @@ pub(crate) const SETTINGS: &[Setting] = &[
         default: Fallback::Value("false"),
         group: Group::Privacy,
         summary: "Serve private modules to whoever can connect",
-        details: "Without effect yet: private modules are not fetched yet. Once they are, a server that others can \
-                  reach refuses to start without access rules, unless this is set.",
+        details: "Whoever can connect reads what this server has fetched. Where there are private sources (private patterns, or \
+                  `direct` together with passwords for code hosts), a server that listens on more than this machine's \
+                  loopback refuses to start unless this is set.",
         example: "true",
         since: "0.1.0",
         secret: false,

@@ -4,9 +4,10 @@
 //! and in the file.
 
 use super::complaint::{Fault, did_you_mean};
-use super::config::GitProtocol;
+use super::config::GitProgram;
 use gomod::sumdb::SumdbSetting;
 use gomod::{PathPatterns, ProxyList};
+use source::{GitProtocol, GoVcs};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -215,6 +216,28 @@ pub(crate) fn git_protocols(given: &Given<'_>) -> Result<Vec<GitProtocol>, Fault
         }
     }
     Ok(protocols)
+}
+
+/// `off`, a program that is looked for in PATH, or a path.
+pub(crate) fn git_program(given: &Given<'_>) -> Result<GitProgram, Fault> {
+    if given.text == "off" {
+        return Ok(GitProgram::Off);
+    }
+    if given.text.contains('/') {
+        return path(given).map(GitProgram::At);
+    }
+    if given.text.is_empty() {
+        return Err(Fault::new("names no program").hint("write `git`, a path, or `off`"));
+    }
+    Ok(GitProgram::At(given.text.into()))
+}
+
+/// A GOVCS value.
+pub(crate) fn govcs(given: &Given<'_>) -> Result<GoVcs, Fault> {
+    GoVcs::parse(given.text).map_err(|reason| {
+        Fault::new(format!("is no GOVCS value: {reason}"))
+            .hint("write `PATTERN:SYSTEM|SYSTEM` with commas between: `github.com:git,public:off`")
+    })
 }
 
 /// A GOSUMDB value: `off`, or a database's name, perhaps with its key, perhaps followed by its URL.

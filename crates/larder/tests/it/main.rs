@@ -13,6 +13,7 @@ mod checksum;
 mod compare;
 mod crash;
 mod credentials;
+mod direct;
 mod env;
 mod fallback;
 mod fill;

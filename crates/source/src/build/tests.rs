@@ -9,9 +9,16 @@ use crate::raw_server::{RawServer, answer, impatient};
 
 fn built(list: &str) -> Result<Sources, BuildError> {
     let list = ProxyList::parse(list).unwrap();
-    build(list.entries(), Arc::new(Privacy::default()), &[], |_| {
-        impatient()
-    })
+    build_with(list.entries(), |_| impatient())
+}
+
+fn build_with(
+    entries: &[ProxyEntry],
+    options: impl Fn(&SafeUrl) -> UpstreamOptions,
+) -> Result<Sources, BuildError> {
+    let guard = address_guard(entries, &[], &options);
+    let direct = Direct::missing("there is no git here");
+    build(entries, Arc::default(), guard, options, direct)
 }
 
 #[tokio::test]
@@ -62,7 +69,7 @@ async fn a_ca_file_that_cannot_be_used_is_named_with_its_upstream() {
         extra_ca_files: vec!["/nonexistent/ca.pem".into()],
         ..impatient()
     };
-    let made = build(list.entries(), Arc::new(Privacy::default()), &[], options);
+    let made = build_with(list.entries(), options);
     let error = made.err().unwrap().to_string();
     assert!(
         error.contains("mirror.example") && error.contains("/nonexistent/ca.pem"),

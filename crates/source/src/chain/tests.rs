@@ -178,7 +178,7 @@ async fn a_comma_goes_on_after_absence_only_and_a_bar_after_anything() {
             .iter()
             .map(|(outcomes, s)| (outcomes.as_slice(), *s))
             .collect();
-        let fixture = chain(&borrowed, ChainEnd::Proxy);
+        let fixture = chain(&borrowed, ChainEnd::Source);
         assert_eq!(fixture.list().await, expected, "{entries:?}");
         assert_eq!(fixture.asked(), asked, "{entries:?}");
     }
@@ -187,7 +187,7 @@ async fn a_comma_goes_on_after_absence_only_and_a_bar_after_anything() {
 #[tokio::test]
 async fn a_refused_file_is_fetched_from_the_next_source_and_told_if_there_is_none() {
     let wanted = module("example.com/m", "v1.0.0");
-    let fixture = chain(&[(&[None], ','), (&[None], ',')], ChainEnd::Proxy);
+    let fixture = chain(&[(&[None], ','), (&[None], ',')], ChainEnd::Source);
     let mut sink = NotingSink {
         refusal: Some(SinkError::Rejected("wrong hash".to_owned())),
         ..NotingSink::default()
@@ -202,7 +202,7 @@ async fn a_refused_file_is_fetched_from_the_next_source_and_told_if_there_is_non
 
     let fixture = chain(
         &[(&[None], ','), (&[Some(Kind::Unreachable)], ',')],
-        ChainEnd::Proxy,
+        ChainEnd::Source,
     );
     sink.refusal = Some(SinkError::Rejected("wrong hash".to_owned()));
     let failed = fixture
@@ -212,7 +212,7 @@ async fn a_refused_file_is_fetched_from_the_next_source_and_told_if_there_is_non
         .unwrap_err();
     assert_eq!(failed.kind(), Kind::Rejected);
 
-    let fixture = chain(&[(&[None], '|'), (&[None], ',')], ChainEnd::Proxy);
+    let fixture = chain(&[(&[None], '|'), (&[None], ',')], ChainEnd::Source);
     sink.refusal = Some(SinkError::Fatal("disk full".to_owned()));
     let failed = fixture
         .chain
@@ -231,19 +231,23 @@ async fn direct_and_off_add_a_note_where_absence_was_proven_and_claim_none_by_th
     let absent: &[(&[Option<Kind>], char)] = &[(&[Some(Kind::NotExist)], ',')];
     let down: &[(&[Option<Kind>], char)] = &[(&[Some(Kind::Unreachable)], ',')];
 
-    let after_absence = ask(absent, ChainEnd::Direct).await;
+    let no_direct = || ChainEnd::NoDirect("git is not installed".into());
+    let after_absence = ask(absent, no_direct()).await;
     assert_eq!(after_absence.kind, Kind::NotExist);
-    assert_eq!(after_absence.notes, [DIRECT]);
-    let after_outage = ask(down, ChainEnd::Direct).await;
+    assert_eq!(
+        after_absence.notes,
+        ["direct was not tried: git is not installed"]
+    );
+    let after_outage = ask(down, no_direct()).await;
     assert_eq!(after_outage.kind, Kind::Unreachable);
     assert_eq!(
         after_outage.notes,
         Vec::<String>::new(),
         "it was not direct's turn"
     );
-    let alone = ask(&[], ChainEnd::Direct).await;
+    let alone = ask(&[], no_direct()).await;
     assert_eq!(alone.kind, Kind::Off);
-    assert!(alone.text.contains("direct"));
+    assert!(alone.text.contains("direct") && alone.text.contains("git is not installed"));
 
     let after_absence = ask(absent, ChainEnd::Off).await;
     assert_eq!(
@@ -259,7 +263,7 @@ async fn a_source_that_is_down_is_asked_last_until_it_has_rested() {
     let down = Some(Kind::Unreachable);
     let fixture = chain(
         &[(&[down, down, None], '|'), (&[None], ',')],
-        ChainEnd::Proxy,
+        ChainEnd::Source,
     );
     for _ in 0..2 {
         assert_eq!(fixture.list().await, Ok("2".to_owned()));
@@ -278,7 +282,7 @@ async fn a_source_that_is_down_still_answers_where_no_other_can() {
     // Behind the bar, the other one fails as well.
     let fixture = chain(
         &[(&[down, down, None], '|'), (&[None, None, down], ',')],
-        ChainEnd::Proxy,
+        ChainEnd::Source,
     );
     for _ in 0..2 {
         assert_eq!(fixture.list().await, Ok("2".to_owned()));
@@ -288,7 +292,7 @@ async fn a_source_that_is_down_still_answers_where_no_other_can() {
     assert_eq!(fixture.asked(), "21");
 
     // Behind a comma nobody else may be asked, so it is asked itself.
-    let fixture = chain(&[(&[down], ','), (&[None], ',')], ChainEnd::Proxy);
+    let fixture = chain(&[(&[down], ','), (&[None], ',')], ChainEnd::Source);
     for _ in 0..4 {
         assert_eq!(fixture.list().await, failure(Kind::Unreachable, "1"));
         assert_eq!(fixture.asked(), "1");
@@ -300,7 +304,7 @@ async fn an_outage_that_is_passed_over_never_turns_into_absence() {
     let down = Some(Kind::Unreachable);
     let fixture = chain(
         &[(&[down], '|'), (&[Some(Kind::NotExist)], ',')],
-        ChainEnd::Proxy,
+        ChainEnd::Source,
     );
     for _ in 0..4 {
         assert_eq!(fixture.list().await, failure(Kind::Unreachable, "1"));

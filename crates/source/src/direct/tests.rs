@@ -33,7 +33,7 @@ impl Roots for FixedRoots {
 struct NoProxies;
 
 impl ModuleProxies for NoProxies {
-    fn open(&self, url: &SafeUrl) -> Result<Arc<dyn Source>, SourceError> {
+    fn open(&self, url: &SafeUrl, _: Trust) -> Result<Arc<dyn Source>, SourceError> {
         panic!("nobody may ask {url}")
     }
 }

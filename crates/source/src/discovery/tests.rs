@@ -283,7 +283,7 @@ async fn found(discovery: &Discovery, path: &str) -> String {
         Location::Repository(root) => format!("{} {} {}", root.prefix, root.url, root.subdirectory)
             .trim_end()
             .to_owned(),
-        Location::Proxy { prefix, url } => format!("{prefix} proxy {url}"),
+        Location::Proxy { prefix, url, .. } => format!("{prefix} proxy {url}"),
     }
 }
 

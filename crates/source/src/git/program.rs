@@ -17,10 +17,8 @@ const OLDEST: (u32, u32) = (2, 29);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GitMissing {
     /// No such program.
-    #[error(
-        "there is no `git` in PATH; install git 2.29 or newer to fetch straight from repositories"
-    )]
-    NotFound,
+    #[error("there is no `{0}` that can be run; install git 2.29 or newer")]
+    NotFound(PathBuf),
     /// It does not say what it is.
     #[error("`{program}` does not work as git: {text}; install git 2.29 or newer")]
     Broken {
@@ -42,15 +40,26 @@ pub enum GitMissing {
     Folder(String),
 }
 
-/// The first `git` of the PATH that can be executed. Relative entries are passed over: they would depend on where
-/// larder was started.
-pub(super) fn find(environment: &[(OsString, OsString)]) -> Result<PathBuf, GitMissing> {
+/// A path as it is, and a name as the first program of the PATH that can be executed. Relative entries are passed
+/// over: they would depend on where larder was started.
+pub(super) fn find(
+    program: &Path,
+    environment: &[(OsString, OsString)],
+) -> Result<PathBuf, GitMissing> {
+    let missing = || GitMissing::NotFound(program.to_owned());
+    if program.components().count() > 1 {
+        let program = std::path::absolute(program).map_err(|_| missing())?;
+        return match is_executable(&program) {
+            true => Ok(program),
+            false => Err(missing()),
+        };
+    }
     let path = environment::value(environment, "PATH").unwrap_or_default();
     std::env::split_paths(path)
         .filter(|folder| folder.is_absolute())
-        .map(|folder| folder.join("git"))
+        .map(|folder| folder.join(program))
         .find(|program| is_executable(program))
-        .ok_or(GitMissing::NotFound)
+        .ok_or_else(missing)
 }
 
 fn is_executable(program: &Path) -> bool {

@@ -44,7 +44,12 @@ fn each_value_is_shown_with_where_it_came_from() {
     stall_timeout = 30                       # default
     upstream_concurrency = 64                # default
     # ca_file is not set                     # default
+    git = "git"                              # default
     git_protocols = "https,ssh"              # default
+    git_mirrors = "10GiB"                    # default
+    git_processes = 16                       # default
+    # govcs is not set                       # default
+    # insecure is not set                    # default
     private = "corp.example/*"               # go env GOPRIVATE
     allow_anonymous_private = false          # default
     sumdb = "sum.golang.org"                 # default

@@ -1,0 +1,604 @@
+//! Modules straight from their repositories: private ones, and public ones that no upstream has.
+//!
+//! The code host is git over HTTPS with an authority of its own and passwords, under names that no resolver
+//! knows: a forward proxy takes them to loopback. Where the proxy would hide what is tested (which
+//! addresses are dialled), there is none.
+use crate::{expect_error, expect_parts, hello, larder, paste_line};
+use std::path::PathBuf;
+use testkit::{
+    Answer, Behaviour, FakeSumdb, FakeUpstream, ForwardProxy, GitHttpServer, GitRepository,
+    GoCommand, Larder, LarderBuilder, Module, SshServer, TestCa, eventually,
+};
+
+const HOST: &str = "git.corp.example";
+/// The module of [`CodeHost::with_repository`].
+const MODULE: &str = "git.corp.example/team/repo";
+const PASSWORD: &str = "correct-horse";
+
+/// A code host, and larder's way there.
+struct CodeHost {
+    server: GitHttpServer,
+    proxy: ForwardProxy,
+    _folder: tempfile::TempDir,
+    ca_file: PathBuf,
+}
+
+impl CodeHost {
+    fn start() -> Self {
+        let ca = TestCa::new();
+        let folder = tempfile::tempdir().unwrap();
+        let ca_file = ca.write(folder.path());
+        let names = [HOST, "pub.example"];
+        let server = GitHttpServer::start_tls(&ca, &names);
+        let address = server.http().address();
+        let proxy = ForwardProxy::start(&names.map(|name| (name, address)));
+        Self {
+            server,
+            proxy,
+            _folder: folder,
+            ca_file,
+        }
+    }
+
+    /// The same with a repository at `/team/repo` that only `dev` may read, and pages as GitLab serves them: at
+    /// the repository and below it, to everyone.
+    fn with_repository() -> (Self, GitRepository) {
+        let host = Self::start();
+        let repository = repository(MODULE);
+        host.server.serve("/team/repo.git", &repository);
+        host.server.restrict("/team/repo.git", "dev", PASSWORD);
+        host.serve_pages(MODULE, "/team/repo.git");
+        (host, repository)
+    }
+
+    /// Go-import pages at the module's root and three levels below it.
+    fn serve_pages(&self, module: &str, repository: &str) {
+        let (name, path) = module.split_once('/').unwrap();
+        let entry = format!("{module} git https://{name}{repository}");
+        for below in ["", "/deep", "/deep/er", "/deep/er/pkg"] {
+            self.server.go_import(&format!("/{path}{below}"), &[&entry]);
+        }
+    }
+
+    /// Larder that trusts the host and keeps its modules private.
+    fn larder(&self) -> LarderBuilder {
+        self.larder_without_git_ca()
+            .env("GIT_SSL_CAINFO", &self.ca_file)
+    }
+
+    fn larder_without_git_ca(&self) -> LarderBuilder {
+        git_larder()
+            .env("HTTPS_PROXY", self.proxy.url())
+            .args(["--ca-file", self.ca_file.to_str().unwrap()])
+            .args(["--private", HOST])
+    }
+
+    /// The go-import pages that were asked for.
+    fn pages(&self) -> Vec<String> {
+        let seen = self.server.http().seen();
+        let paths = seen.iter().map(|seen| seen.path.clone());
+        paths.filter(|path| path.ends_with("?go-get=1")).collect()
+    }
+}
+
+/// A larder that finds git.
+fn git_larder() -> LarderBuilder {
+    larder()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+}
+
+/// Two tagged versions of a module whose packages lie deep.
+fn repository(module: &str) -> GitRepository {
+    let repository = GitRepository::new();
+    for version in ["v1.0.0", "v1.1.0"] {
+        let commit = repository
+            .commit("main")
+            .file("go.mod", format!("module {module}\n\ngo 1.20\n"))
+            .file(
+                "deep/er/pkg/pkg.go",
+                format!("package pkg\n\nconst Version = \"{version}\"\n"),
+            )
+            .write();
+        repository.tag(version, &commit);
+    }
+    repository
+}
+
+/// Writes the password into the netrc file of larder's home, which git and larder both read.
+fn with_password(builder: LarderBuilder, password: &str) -> LarderBuilder {
+    let line = format!("machine {HOST} login dev password {password}\n");
+    std::fs::write(builder.home().join(".netrc"), line).unwrap();
+    builder
+}
+
+/// Lets git see another address instead of the one that is asked for.
+fn instead_of(builder: LarderBuilder, other: &str, asked: &str) -> LarderBuilder {
+    builder
+        .env("GIT_CONFIG_COUNT", "1")
+        .env("GIT_CONFIG_KEY_0", format!("url.{other}.insteadOf"))
+        .env("GIT_CONFIG_VALUE_0", asked)
+}
+
+fn url_path(module: &str, file: &str) -> String {
+    format!("/{module}/@v/{file}")
+}
+
+fn main_module(go: &GoCommand) -> PathBuf {
+    go.main_module(
+        "main",
+        "module example.com/main\n\ngo 1.20\n",
+        "package app\n",
+    )
+}
+
+/// The go command as the printed line sets it up.
+fn go_behind(larder: &Larder) -> Option<GoCommand> {
+    Some(
+        GoCommand::find(&larder.url())?
+            .env("GONOPROXY", "none")
+            .env("GONOSUMDB", HOST),
+    )
+}
+
+#[test]
+fn a_package_deep_in_a_private_repository_is_fetched_with_the_password() {
+    let (host, _repository) = CodeHost::with_repository();
+    let upstream = FakeUpstream::start();
+    let larder = with_password(host.larder(), PASSWORD)
+        .upstream(upstream.url())
+        .start();
+    let Some(go) = go_behind(&larder) else {
+        return;
+    };
+    let main = main_module(&go);
+    go.run(&main, &["get", &format!("{MODULE}/deep/er/pkg")])
+        .success();
+    let go_mod = std::fs::read_to_string(main.join("go.mod")).unwrap();
+    expect_parts(&go_mod, &[&format!("{MODULE} v1.1.0")]);
+    go.run(&main, &["mod", "verify"]).success();
+    let listed = go
+        .run(&main, &["list", "-m", "-versions", MODULE])
+        .success();
+    assert_eq!(listed.stdout, format!("{MODULE} v1.0.0 v1.1.0\n"));
+    assert_eq!(upstream.total(), 0, "a private name went to an upstream");
+    // Six paths from the package up to the host: those below the repository cost its page and one below it
+    // at most twice, the two above it a page each.
+    let pages = host.pages();
+    assert!(pages.len() <= 6, "{pages:?}");
+
+    // Another machine gets it without a word to the host.
+    host.server.http().forget_requests();
+    go.forget_modules();
+    go.run(&main, &["mod", "download"]).success();
+    assert_eq!(host.server.http().total(), 0);
+}
+
+#[test]
+fn without_the_password_go_is_told_why_and_the_name_goes_nowhere_else() {
+    let (host, _repository) = CodeHost::with_repository();
+    let upstream = FakeUpstream::start();
+    for builder in [host.larder(), with_password(host.larder(), "tr0ub4dor")] {
+        let larder = builder.upstream(upstream.url()).start();
+        let Some(go) = go_behind(&larder) else {
+            return;
+        };
+        // Behind a comma, only proven absence would let the go command go on.
+        let elsewhere = FakeUpstream::start();
+        let go = go.env("GOPROXY", &format!("{},{}", larder.url(), elsewhere.url()));
+        let main = main_module(&go);
+        let output = go
+            .run(&main, &["get", &format!("{MODULE}/deep/er/pkg")])
+            .failure();
+        expect_parts(&output.stderr, &["403", MODULE]);
+        assert_eq!(elsewhere.total(), 0, "the name was carried elsewhere");
+        let text = expect_error(larder.get(&url_path(MODULE, "list")), 403);
+        expect_parts(&text, &[HOST]);
+        assert!(!text.contains("tr0ub4dor"), "{text}");
+    }
+    assert_eq!(upstream.total(), 0);
+}
+
+#[test]
+fn a_private_name_leaves_by_no_other_way() {
+    let (host, _repository) = CodeHost::with_repository();
+    let database = FakeSumdb::new("sum.test.example");
+    let upstream = FakeUpstream::start();
+    let mounted = database.clone();
+    upstream.mount("/sumdb/sum.test.example/", move |path| {
+        mounted.mounted(path)
+    });
+    let larder = with_password(host.larder(), PASSWORD)
+        .upstream(format!("{}|direct", upstream.url()))
+        .sumdb(database.verifier_key())
+        .start();
+    let module = |file: &str| larder.get(&url_path(MODULE, file));
+    module("list").expect_status(200);
+    module("v1.0.0.mod").expect_status(200);
+    module("v1.0.0.zip").expect_status(200);
+    larder.get(&format!("/{MODULE}/@latest")).expect_status(200);
+    expect_error(module("v9.9.9.info"), 404);
+    for path in ["team/absent", "team"] {
+        let text = expect_error(larder.get(&format!("/{HOST}/{path}/@v/list")), 403);
+        expect_parts(&text, &["proves no absence"]);
+    }
+    let lookup = format!("/sumdb/sum.test.example/lookup/{MODULE}@v1.0.0");
+    expect_error(larder.get(&lookup), 403);
+    assert_eq!(upstream.total(), 0, "{:?}", upstream.seen());
+    assert_eq!(database.requests(""), 0);
+    let metrics = larder.get("/-/metrics").expect_status(200).text();
+    for part in ["corp", "team", "repo"] {
+        assert!(!metrics.contains(part), "`{part}` is in the metrics");
+    }
+    // Nor does another caller hear of it.
+    let text = expect_error(larder.get("/example.com/other/@v/list"), 502);
+    assert!(!text.contains("corp"), "{text}");
+}
+
+#[test]
+fn what_a_repository_that_can_be_read_does_not_have_is_absent() {
+    let (host, _repository) = CodeHost::with_repository();
+    let larder = with_password(host.larder(), PASSWORD)
+        .upstream("off")
+        .start();
+    for path in [
+        url_path(MODULE, "v1.2.0.info"),
+        url_path(MODULE, "no-such-branch.info"),
+        url_path(&format!("{MODULE}/deep"), "v1.0.0.info"),
+        format!("/{MODULE}/deep/er/@latest"),
+        url_path(&format!("{MODULE}/v2"), "v2.0.0.mod"),
+    ] {
+        expect_error(larder.get(&path), 404);
+    }
+}
+
+#[test]
+fn a_failure_that_proves_nothing_is_never_an_absence() {
+    let check = |status: u16, parts: &[&str], spoil: &dyn Fn(&CodeHost) -> LarderBuilder| {
+        let (host, _repository) = CodeHost::with_repository();
+        let larder = spoil(&host).upstream("off").start();
+        for path in [
+            url_path(MODULE, "list"),
+            url_path(MODULE, "v1.0.0.zip"),
+            format!("/{MODULE}/@latest"),
+        ] {
+            let text = expect_error(larder.get(&path), status);
+            expect_parts(&text, parts);
+        }
+    };
+    let good = |host: &CodeHost| with_password(host.larder(), PASSWORD);
+    check(502, &["500"], &|host| {
+        let broken = Behaviour::normal().status(500, "oops\n");
+        host.server
+            .http()
+            .misbehave_under("/team/repo.git/", broken);
+        good(host)
+    });
+    check(502, &[], &|host| {
+        let gone = Behaviour::normal().hang_up();
+        host.server.http().misbehave_under("/team/repo.git/", gone);
+        good(host)
+    });
+    check(502, &["certificate"], &|host| {
+        with_password(host.larder_without_git_ca(), PASSWORD)
+    });
+    check(502, &["500"], &|host| {
+        let broken = Behaviour::normal().status(500, "oops\n");
+        let page = "/team/repo?go-get=1";
+        host.server.http().misbehave(page, broken);
+        good(host)
+    });
+    // As code hosts answer to whom they do not know.
+    check(403, &[], &|host| {
+        let hidden = Behaviour::normal().status(404, "not found\n");
+        host.server
+            .http()
+            .misbehave_under("/team/repo.git/", hidden);
+        host.larder()
+    });
+    check(502, &["Mercurial", "GONOPROXY"], &|host| {
+        let entry = format!("{MODULE} hg https://{HOST}/team/repo");
+        host.server.go_import("/team/repo", &[&entry]);
+        good(host)
+    });
+}
+
+#[test]
+fn a_key_opens_a_repository_over_ssh_that_a_page_names_by_https() {
+    let Some(ssh) = SshServer::find() else {
+        return;
+    };
+    let (host, repository) = CodeHost::with_repository();
+    ssh.serve("/team/repo.git", &repository);
+    let larder_with = |key: PathBuf| {
+        let asked = format!("https://{HOST}/");
+        instead_of(host.larder(), &ssh.url("/"), &asked)
+            .env("GIT_SSH_COMMAND", ssh.ssh_command(&key))
+            .upstream("off")
+            .start()
+    };
+    let larder = larder_with(ssh.accepted_key());
+    let list = larder.get(&url_path(MODULE, "list")).expect_status(200);
+    assert_eq!(list.text(), "v1.0.0\nv1.1.0\n");
+    larder
+        .get(&url_path(MODULE, "v1.1.0.zip"))
+        .expect_status(200);
+    assert!(!ssh.sessions().is_empty());
+    assert_eq!(host.server.git_requests("/team/repo.git"), 0);
+
+    let larder = larder_with(ssh.stranger_key());
+    let text = expect_error(larder.get(&url_path(MODULE, "list")), 403);
+    expect_parts(&text, &["ublickey"]);
+}
+
+#[test]
+fn a_public_module_that_the_mirror_lacks_comes_from_its_repository_and_is_verified() {
+    const PUBLIC: &str = "pub.example/lib";
+    let repository = repository(PUBLIC);
+    let host = CodeHost::start();
+    host.serve_pages(PUBLIC, "/lib.git");
+    let mirror = FakeUpstream::with([&hello()]);
+    let database = FakeSumdb::new("sum.test.example");
+    database.add_module(&hello());
+    let mounted = database.clone();
+    mirror.mount("/sumdb/sum.test.example/", move |path| {
+        mounted.mounted(path)
+    });
+    let builder = || {
+        // The operator's own word: the name need not resolve, and the address may be anywhere.
+        let local = format!("file://{}", repository.folder().display());
+        instead_of(host.larder(), &local, "https://pub.example/lib.git")
+            .args(["--git-protocols", "https,ssh,file"])
+            .upstream(format!("{},direct", mirror.url()))
+    };
+    // What go itself finds are its sums.
+    let trusting = builder().start();
+    let Some(go) = GoCommand::find(&trusting.url()) else {
+        return;
+    };
+    let main = main_module(&go);
+    let said = go
+        .run(
+            &main,
+            &["mod", "download", "-json", &format!("{PUBLIC}@v1.0.0")],
+        )
+        .success();
+    let sum = |field: &str| {
+        let (_, rest) = said.stdout.split_once(&format!("\"{field}\": \"")).unwrap();
+        rest.split('"').next().unwrap().to_owned()
+    };
+    database.add(PUBLIC, "v1.0.0", &sum("Sum"), &sum("GoModSum"));
+    database.add(PUBLIC, "v1.1.0", &sum("Sum"), &sum("GoModSum"));
+
+    let larder = builder().sumdb(database.verifier_key()).start();
+    let zip = |version: &str| larder.get(&url_path(PUBLIC, &format!("{version}.zip")));
+    zip("v1.0.0").expect_status(200);
+    let text = expect_error(zip("v1.1.0"), 502);
+    expect_parts(&text, &["SECURITY", &sum("Sum")]);
+    larder.get(&hello().url_path("zip")).expect_status(200);
+    assert!(
+        mirror.count_matching("/pub.example/lib/") > 0,
+        "the mirror is asked first"
+    );
+    expect_error(larder.get(&url_path(PUBLIC, "v7.0.0.info")), 404);
+}
+
+#[test]
+fn an_address_that_nobody_named_is_not_dialled() {
+    let server = GitHttpServer::start();
+    let port = server.http().address().port();
+    // Everything is private, and nothing is named by that.
+    for builder in [git_larder(), git_larder().args(["--private", "*"])] {
+        let larder = builder.upstream("direct").start();
+        for host in ["127.0.0.1", "169.254.169.254", "10.0.0.1", "0.0.0.0"] {
+            let text = expect_error(larder.get(&format!("/{host}/x/@v/list")), 502);
+            expect_parts(&text, &[host, "may not make this server dial"]);
+        }
+        // By git, too.
+        for path in ["127.0.0.1/x.git", "169.254.169.254/x.git/sub"] {
+            expect_error(larder.get(&format!("/{path}/@v/list")), 502);
+        }
+    }
+    assert_eq!(server.http().total(), 0);
+
+    // A page of the world names a repository next door.
+    let host = CodeHost::start();
+    let next_door = format!("http://127.0.0.1:{port}/x.git");
+    host.server
+        .go_import("/lib", &[&format!("pub.example/lib git {next_door}")]);
+    let secure = format!("https://127.0.0.1:{port}/x.git");
+    host.server
+        .go_import("/secure", &[&format!("pub.example/secure git {secure}")]);
+    let larder = host.larder().upstream("direct").start();
+    expect_error(larder.get("/pub.example/lib/@v/list"), 403);
+    expect_error(larder.get("/pub.example/secure/@v/list"), 502);
+    // And one redirects there.
+    let away = Behaviour::normal().redirect(&secure);
+    host.server.http().misbehave("/away?go-get=1", away);
+    let text = expect_error(larder.get("/pub.example/away/@v/list"), 502);
+    expect_parts(&text, &["127.0.0.1"]);
+    assert_eq!(server.http().total(), 0);
+}
+
+#[test]
+fn what_was_fetched_is_served_offline_and_without_git() {
+    let (host, _repository) = CodeHost::with_repository();
+    let larder = with_password(host.larder(), PASSWORD)
+        .upstream("off")
+        .start();
+    let zip = url_path(MODULE, "v1.0.0.zip");
+    let first = larder.get(&zip).expect_status(200);
+    eventually("the zip is stored", || {
+        let answer = larder.get_with(&zip, &[("Disable-Module-Fetch", "true")]);
+        (answer.status() == 200).then_some(())
+    });
+    let (_, builder) = larder.terminate();
+    host.server.http().forget_requests();
+    let larder = builder.env("PATH", "").args(["--offline"]).start();
+    larder.get(&zip).expect_body(&first.body);
+    expect_error(larder.get(&url_path(MODULE, "v1.1.0.zip")), 503);
+    assert_eq!(host.server.http().total(), 0);
+}
+
+#[test]
+fn without_git_everything_else_works_and_says_so() {
+    let upstream = FakeUpstream::with([&hello()]);
+    let builders = [
+        (larder().env("PATH", "/nonexistent"), "there is no `git`"),
+        (git_larder().args(["--git", "off"]), "--git off"),
+    ];
+    for (builder, why) in builders {
+        let larder = builder
+            .args(["--private", HOST])
+            .upstream(format!("{},direct", upstream.url()))
+            .start();
+        larder.get(&hello().url_path("zip")).expect_status(200);
+        let text = expect_error(larder.get(&url_path(MODULE, "list")), 502);
+        expect_parts(&text, &["private here", why]);
+        let text = expect_error(larder.get("/example.com/absent/@v/list"), 404);
+        expect_parts(&text, &["direct was not tried", why]);
+        if why != "--git off" {
+            expect_parts(&larder.stderr(), &[why]);
+        }
+    }
+    let larder = larder()
+        .env("PATH", "/nonexistent")
+        .upstream("direct")
+        .start();
+    let text = expect_error(larder.get(&hello().url_path("zip")), 502);
+    expect_parts(&text, &["there is no `git`"]);
+}
+
+#[test]
+fn the_log_says_which_git_was_found() {
+    let larder = git_larder().upstream("direct").start();
+    let line = eventually("a line about git", || {
+        let stderr = larder.stderr();
+        let line = stderr.lines().find(|line| line.contains("git fetches"))?;
+        Some(line.to_owned())
+    });
+    expect_parts(&line, &["version", "2."]);
+}
+
+#[test]
+fn exec_serves_private_modules_to_its_command() {
+    let (host, _repository) = CodeHost::with_repository();
+    let Some(go) = GoCommand::find("off") else {
+        return;
+    };
+    let main = main_module(&go);
+    let mut builder = with_password(host.larder(), PASSWORD).upstream("off");
+    let own = [
+        "HOME",
+        "PATH",
+        "GOPROXY",
+        "GOVCS",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+    ];
+    for (name, value) in go.environment() {
+        if !own.contains(&&*name) {
+            builder = builder.env(&name, value);
+        }
+    }
+    let package = format!("{MODULE}/deep/er/pkg");
+    let exited = builder.run_exec(&main, &["go", "get", &package]);
+    assert!(exited.status.success(), "{}", exited.stderr);
+    let go_mod = std::fs::read_to_string(main.join("go.mod")).unwrap();
+    expect_parts(&go_mod, &[&format!("{MODULE} v1.1.0")]);
+}
+
+#[test]
+fn the_printed_line_sends_private_names_to_larder_and_to_no_checksum_database() {
+    let larder = larder()
+        .upstream("off")
+        .args(["--private", HOST, "--no-sumdb", "other.example"])
+        .start();
+    let exempt = format!("GONOSUMDB=other.example,{HOST}");
+    expect_parts(&paste_line(&larder), &["GONOPROXY=none", &exempt]);
+}
+
+#[test]
+fn private_sources_are_not_served_to_strangers_by_accident() {
+    let check_at = |listen: &str, arguments: &[&str], netrc: &str, refused: bool| {
+        let builder = larder();
+        std::fs::write(builder.home().join(".netrc"), netrc).unwrap();
+        let all = [&["config", "check", "--listen", listen], arguments].concat();
+        let exited = builder.run(&all);
+        assert_eq!(
+            exited.status.success(),
+            !refused,
+            "{arguments:?}: {}",
+            exited.stderr
+        );
+        if refused {
+            let parts = ["0.0.0.0:0", "--allow-anonymous-private"];
+            expect_parts(&exited.stderr, &parts);
+        }
+    };
+    let check = |arguments: &[&str], netrc: &str, refused: bool| {
+        check_at("0.0.0.0:0", arguments, netrc, refused);
+    };
+    let mirror = ["--upstream", "https://mirror.example,direct"];
+    let with = |more: &[&'static str]| [&mirror, more].concat();
+    check(&mirror, "", false);
+    check(&with(&["--private", HOST]), "", true);
+    check(
+        &with(&["--private", HOST, "--allow-anonymous-private"]),
+        "",
+        false,
+    );
+    check_at("127.0.0.1:0", &with(&["--private", HOST]), "", false);
+    check_at("[::1]:0", &with(&["--private", HOST]), "", false);
+    check(
+        &mirror,
+        "machine git.corp.example login a password b\n",
+        true,
+    );
+    check(
+        &mirror,
+        "machine mirror.example login a password b\n",
+        false,
+    );
+    check(
+        &["--upstream", "https://mirror.example"],
+        "machine git.corp.example login a password b\n",
+        false,
+    );
+}
+
+#[test]
+fn a_new_tag_is_seen_and_a_list_costs_the_host_one_listing() {
+    let (host, repository) = CodeHost::with_repository();
+    let larder = with_password(host.larder(), PASSWORD)
+        .upstream("off")
+        .args(["--fresh", "0"])
+        .start();
+    let list = || -> Answer { larder.get(&url_path(MODULE, "list")).expect_status(200) };
+    assert_eq!(list().text(), "v1.0.0\nv1.1.0\n");
+    repository.tag("v1.2.0", &repository.head("main"));
+    eventually("the new tag", || {
+        (list().text() == "v1.0.0\nv1.1.0\nv1.2.0\n").then_some(())
+    });
+}
+
+#[test]
+fn a_module_of_a_known_root_is_looked_for_there_without_another_page() {
+    let (host, _repository) = CodeHost::with_repository();
+    let larder = with_password(host.larder(), PASSWORD)
+        .upstream("off")
+        .start();
+    larder.get(&url_path(MODULE, "list")).expect_status(200);
+    assert_eq!(host.pages(), ["/team/repo?go-get=1"]);
+    larder
+        .get(&url_path(MODULE, "v1.0.0.mod"))
+        .expect_status(200);
+    larder
+        .get(&url_path(MODULE, "v1.1.0.info"))
+        .expect_status(200);
+    assert_eq!(host.pages().len(), 1);
+    let module = Module::new("git.corp.example/team/repo/deep", "v1.0.0");
+    expect_error(larder.get(&module.url_path("info")), 404);
+    // Only its own page can say whether a root is nested there.
+    assert_eq!(host.pages().len(), 2);
+}
