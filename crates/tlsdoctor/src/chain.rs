@@ -14,8 +14,7 @@ use crate::options::Options;
 use crate::report::ChainRepair;
 use crate::trust::TrustContent;
 use crate::verify::{
-    Hint, HintFault, Pool, Question, Reason, Refusal, is_signed_with, valid_for, verify,
-    verify_sent,
+    Hint, HintFault, Pool, Question, Reason, Refusal, is_signed_with, valid_for, verify_sent,
 };
 
 /// A clock that differs by more than this is wrong.
@@ -637,14 +636,11 @@ pub(crate) fn weak_for_others(
     })
 }
 
-/// The chain that Go accepts, for people.
-pub(crate) fn accepted(case: &[Arc<Certificate>], question: Question<'_>) -> Option<String> {
-    let (leaf, others) = case.split_first()?;
-    let chains = verify(leaf, &others.iter().cloned().collect(), question).ok()?;
-    let names: Vec<_> = chains
-        .first()?
+/// A chain, for people.
+pub(crate) fn describe(chain: &[Arc<Certificate>]) -> String {
+    let names: Vec<_> = chain
         .iter()
         .map(|it| format!("`{}`", it.display_name()))
         .collect();
-    Some(names.join(" ← "))
+    names.join(" ← ")
 }

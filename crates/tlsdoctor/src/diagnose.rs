@@ -18,7 +18,7 @@ use crate::connect::{Attempt, Connection, NetworkFault, ProxyFault, Route, conne
 use crate::dns::{Asked, DnsFault, Resolution, resolve};
 use crate::finding::Judgement;
 use crate::flight::Found;
-use crate::forward_proxy::ProxyKind;
+use crate::forward_proxy::{ForwardProxy, ProxyKind};
 use crate::handshake::{FaultKind, Groups, HandshakeFault, Session, shake};
 use crate::hello::{Offer, cipher_name, group, version};
 use crate::http::{Fetched, Http, HttpFault, Led, Manner};
@@ -30,7 +30,7 @@ use crate::report::{
     Verdict,
 };
 use crate::target::{Scheme, Target};
-use crate::verify::{Question, verify_sent};
+use crate::verify::{Chain, Question, Refusal, verify_sent};
 
 /// A clock that differs by more than this is worth a word.
 const SKEW_SECONDS: i64 = 300;
@@ -149,7 +149,11 @@ impl<'a> Examination<'a> {
         self.report.clients = clients::for_cause(judgement.cause, go, host, root_was_sent);
         let evidence = judgement.evidence.clone();
         self.stage(stage, StageStatus::Failed, clock, evidence);
-        self.find(judgement);
+        let by_hand = by_hand(stage, self.target, self.options.forward_proxy.as_ref());
+        self.find(match by_hand {
+            Some(command) => judgement.and(format!("to see it by hand: {command}")),
+            None => judgement,
+        });
     }
 
     fn find(&mut self, judgement: Judgement) {
@@ -382,7 +386,10 @@ impl<'a> Examination<'a> {
             self.broken(StageName::Tls, clock, judgement, &format!("tls: {why}"));
             return None;
         }
-        self.certificates(route, &sent, None).await?;
+        let clock = Clock::start();
+        let verdict = verify_sent(&sent, self.question());
+        self.certificates(route, &clock, &sent, verdict, None)
+            .await?;
         let clock = Clock::start();
         let text = format!(
             "go can speak to this server and this program cannot ({why}): nothing was asked"
@@ -393,11 +400,13 @@ impl<'a> Examination<'a> {
 
     /// The handshake is done: certificates, then the request.
     async fn judged(&mut self, route: &Route, session: Session, local: &str) -> Option<()> {
-        let question = self.question();
+        let judging = Clock::start();
+        let verdict = verify_sent(&session.sent, self.question());
         let is_two = session.facts.alpn.as_deref() == Some("h2");
         let sent = session.sent.clone();
-        if verify_sent(&sent, question).is_ok() {
-            self.certificates(route, &sent, None).await?;
+        if verdict.is_ok() {
+            self.certificates(route, &judging, &sent, verdict, None)
+                .await?;
             let clock = Clock::start();
             return match Http::over(session.stream, is_two).await {
                 Ok(http) => self.ask(route, http, &clock, local).await,
@@ -417,7 +426,8 @@ impl<'a> Examination<'a> {
             }
             Err(_) => None,
         };
-        self.certificates(route, &sent, date).await
+        self.certificates(route, &judging, &sent, verdict, date)
+            .await
     }
 
     fn question(&self) -> Question<'a> {
@@ -447,15 +457,18 @@ impl<'a> Examination<'a> {
     async fn certificates(
         &mut self,
         route: &Route,
+        clock: &Clock,
         sent: &[Vec<u8>],
+        verdict: Result<Vec<Chain>, Refusal>,
         date: Option<Timestamp>,
     ) -> Option<()> {
-        let clock = Clock::start();
         let parsed = self.keep_chain(sent);
-        let question = self.question();
-        let Err(refusal) = verify_sent(sent, question) else {
-            self.accepted(&clock, &parsed);
-            return Some(());
+        let refusal = match verdict {
+            Ok(chains) => {
+                self.accepted(clock, &parsed, &chains);
+                return Some(());
+            }
+            Err(refusal) => refusal,
         };
         let case = Case {
             route,
@@ -484,16 +497,16 @@ impl<'a> Examination<'a> {
         });
         self.report.repair = repair;
         let go = go.unwrap_or_else(|| refusal.text.clone());
-        self.broken(StageName::Certificate, &clock, judgement, &go);
+        self.broken(StageName::Certificate, clock, judgement, &go);
         self.report.clients.go.ok = false;
         clients::for_refusal(&mut self.report.clients, &refusal);
         None
     }
 
     /// Go accepts the certificates; others may not.
-    fn accepted(&mut self, clock: &Clock, certificates: &[Arc<Certificate>]) {
+    fn accepted(&mut self, clock: &Clock, certificates: &[Arc<Certificate>], chains: &[Chain]) {
         let Some(judgement) = chain::weak_for_others(certificates, self.options.go_debug) else {
-            let chain = chain::accepted(certificates, self.question());
+            let chain = chains.first().map(|chain| chain::describe(chain));
             return self.passed(StageName::Certificate, clock, chain.into_iter().collect());
         };
         let evidence = judgement.evidence.clone();
@@ -533,7 +546,7 @@ impl<'a> Examination<'a> {
             && proxy.is_some_and(|proxy| proxy.kind == ProxyKind::Http);
         let proxy_authorization = proxy
             .filter(|_| is_proxied)
-            .and_then(crate::ForwardProxy::authorization);
+            .and_then(ForwardProxy::authorization);
         let manner = Manner {
             authorization: self.target.authorization(),
             is_proxied,
@@ -705,6 +718,40 @@ impl<'a> Examination<'a> {
         };
         self.broken_saying(StageName::Http, clock, judgement, format!("{get}: {go}"));
     }
+}
+
+/// The command with which a sceptic sees the same; `None` where a name would need quoting.
+fn by_hand(stage: StageName, target: &Target, proxy: Option<&ForwardProxy>) -> Option<String> {
+    let (host, port) = match proxy {
+        Some(proxy) if matches!(stage, StageName::Dns | StageName::Tcp) => {
+            (proxy.host.clone(), proxy.port)
+        }
+        _ => (target.host.clone(), target.port),
+    };
+    let authority = target.authority();
+    let command = match (stage, proxy) {
+        (StageName::Dns, _) => format!("getent ahosts {host}"),
+        (StageName::Tcp, _) => format!("nc -vz {host} {port}"),
+        (StageName::Proxy | StageName::Http, Some(proxy)) => {
+            format!("curl -v --proxy {proxy} {target}")
+        }
+        (StageName::Proxy | StageName::Http, None) => format!("curl -v {target}"),
+        (StageName::Tls | StageName::Certificate, proxy) => {
+            let name = match target.address() {
+                Some(_) => " -noservername".to_owned(),
+                None => format!(" -servername {host}"),
+            };
+            let proxy = proxy.map(|it| format!(" -proxy {}:{}", it.host, it.port));
+            let proxy = proxy.unwrap_or_default();
+            format!("openssl s_client -connect {authority}{name}{proxy} -showcerts </dev/null")
+        }
+    };
+    let is_plain = |text: &str| {
+        text.chars()
+            .all(|letter| letter.is_ascii_alphanumeric() || "._-/:[]~@!+".contains(letter))
+            && !text.starts_with('-')
+    };
+    (is_plain(&host) && is_plain(&target.to_string())).then_some(command)
 }
 
 fn describe_attempt(attempt: &Attempt) -> String {

@@ -4,7 +4,7 @@
 //! printed, and no knowledge of modules: a target is a URL. Causes, confidence and cures are those of
 //! [`diagnosis`], so that a log and a probe speak of the same things.
 //!
-//! [`diagnose`] does all of it, in stages. [`certificate`] reads what a server sent, [`verify`] gives the verdict that Go would give on it with
+//! [`diagnose()`] does all of it, in stages. [`certificate`] reads what a server sent, [`verify`] gives the verdict that Go would give on it with
 //! Go's own words, [`trust`] reads the roots that Go would trust.
 
 #![warn(missing_docs)]

@@ -112,6 +112,9 @@ impl FromIterator<Arc<Certificate>> for Pool {
     }
 }
 
+/// A chain from a leaf to a root.
+pub type Chain = Vec<Arc<Certificate>>;
+
 /// Why Go refuses, for programs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
@@ -201,10 +204,7 @@ pub struct Question<'a> {
 ///
 /// # Errors
 /// Go's refusal. The accepted chains, leaf first, otherwise.
-pub fn verify_sent(
-    sent: &[Vec<u8>],
-    question: Question<'_>,
-) -> Result<Vec<Vec<Arc<Certificate>>>, Refusal> {
+pub fn verify_sent(sent: &[Vec<u8>], question: Question<'_>) -> Result<Vec<Chain>, Refusal> {
     let mut certificates = Vec::with_capacity(sent.len());
     for der in sent {
         let parsed = Certificate::parse(der);
@@ -283,7 +283,7 @@ pub fn verify(
     leaf: &Arc<Certificate>,
     intermediates: &Pool,
     question: Question<'_>,
-) -> Result<Vec<Vec<Arc<Certificate>>>, Refusal> {
+) -> Result<Vec<Chain>, Refusal> {
     check_validity(leaf, Place::Leaf, &[], question.now)?;
     if !question.host.is_empty() {
         check_host(leaf, question.host)?;
@@ -450,10 +450,7 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn chains(
-        &mut self,
-        chain: &[Arc<Certificate>],
-    ) -> Result<Vec<Vec<Arc<Certificate>>>, Refusal> {
+    fn chains(&mut self, chain: &[Arc<Certificate>]) -> Result<Vec<Chain>, Refusal> {
         let Some(last) = chain.last() else {
             return Ok(Vec::new());
         };
