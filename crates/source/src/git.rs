@@ -36,6 +36,7 @@ use url::Url;
 
 use self::environment::Setting;
 use self::gate::{Gate, Lookup, Pass, Refusal, SystemLookup};
+use self::listing::Listed;
 use self::objects::Readers;
 use self::process::{Bounds, Children};
 use self::repository::GitRepository;
@@ -161,6 +162,7 @@ struct Engine {
     can_repack: bool,
     children: Arc<Children>,
     readers: Arc<Readers>,
+    listed: Arc<Listed>,
     shrunk: Mutex<Option<Instant>>,
     lookup: Arc<dyn Lookup>,
     /// The guarded way out, once it was needed.
@@ -180,6 +182,10 @@ impl Git {
 
     async fn with_lookup(options: GitOptions, lookup: Arc<dyn Lookup>) -> Result<Self, GitMissing> {
         let program = program::find(&options.program, &options.environment)?;
+        // Children work in this folder and are told of mirrors below it.
+        let mut options = options;
+        options.folder = std::path::absolute(&options.folder)
+            .map_err(|error| GitMissing::Folder(error.to_string()))?;
         let folder = options.folder.clone();
         let made = tokio::task::spawn_blocking(move || fs_err::create_dir_all(folder)).await;
         if let Ok(Err(error)) = made {
@@ -201,6 +207,7 @@ impl Git {
                 version,
                 children,
                 readers,
+                listed: Arc::new(listing::room()),
                 shrunk: Mutex::new(None),
                 lookup,
                 gate: tokio::sync::OnceCell::new(),

@@ -21,6 +21,21 @@ const CHUNK_BYTES: usize = 64 * 1024;
 /// Chunks between the child and the reader.
 const CHUNKS_WAITING: usize = 4;
 
+/// How git says that a repository lacks something or is broken.
+const DAMAGE: &[&str] = &[
+    "not a git repository",
+    "ot a valid object name",
+    "ot a tree object",
+    "bad object",
+    "bad tree",
+    "missing",
+    "corrupt",
+    "unable to read",
+    "could not read",
+    "cannot read",
+    "unable to open",
+];
+
 /// What an archive may be.
 #[derive(Clone, Copy)]
 pub(super) struct ArchiveBounds {
@@ -182,7 +197,7 @@ impl Pump {
         let stderr = self.complaints.text();
         if stderr.contains("did not match any files") {
             ArchiveFailure::NoSuchFolder
-        } else if error.kind() == SourceErrorKind::BadAnswer {
+        } else if DAMAGE.iter().any(|phrase| stderr.contains(phrase)) {
             ArchiveFailure::Damaged(failure::last_words(&stderr))
         } else {
             ArchiveFailure::Failed(error)

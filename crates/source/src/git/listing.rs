@@ -1,17 +1,43 @@
 //! What a remote listed last. Callers at the same time share one question, and its failure too.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
 use tokio::time::Instant;
 
 use crate::{Refs, SourceError};
 
+/// The listings of all repositories, least used ones forgotten: a listing may be large.
+pub(super) type Listed = Cache<String, Arc<Refs>, ByBytes>;
+
+/// What all listings may take in memory.
+const LISTED_BYTES: u64 = 512 << 20;
+/// What a ref takes, about: its name, its object's name, and the tree that holds them.
+const REF_BYTES: u64 = 200;
+
+/// Weighs a listing.
+#[derive(Clone)]
+pub(super) struct ByBytes;
+
+impl Weighter<String, Arc<Refs>> for ByBytes {
+    fn weight(&self, _: &String, refs: &Arc<Refs>) -> u64 {
+        (refs.iter().count() as u64 + 1) * REF_BYTES
+    }
+}
+
+/// Room for the listings of all repositories.
+pub(super) fn room() -> Listed {
+    Cache::with_weighter(4096, LISTED_BYTES, ByBytes)
+}
+
 /// The last listing of a repository.
-#[derive(Default)]
 pub(super) struct Listings {
+    key: String,
+    listed: Arc<Listed>,
     /// Held by whoever asks the remote.
     asking: tokio::sync::Mutex<()>,
     last: Mutex<Last>,
@@ -19,8 +45,8 @@ pub(super) struct Listings {
 
 #[derive(Default)]
 struct Last {
-    /// When the question began and what was listed: what changed later may be missing.
-    listed: Option<(Instant, Arc<Refs>)>,
+    /// When the question began and what was listed, as long as there is room: what changed later may be missing.
+    listed: Option<(Instant, Weak<Refs>)>,
     /// When the last question failed, and how.
     failed: Option<(Instant, SourceError)>,
     /// Questions that began earlier do not count.
@@ -32,11 +58,20 @@ impl Last {
         let (began, refs) = self.listed.as_ref()?;
         let counts = since.is_none_or(|since| *began >= since)
             && self.forgotten.is_none_or(|forgotten| *began > forgotten);
-        counts.then(|| refs.clone())
+        counts.then(|| refs.upgrade()).flatten()
     }
 }
 
 impl Listings {
+    pub(super) fn new(key: String, listed: Arc<Listed>) -> Self {
+        Self {
+            key,
+            listed,
+            asking: tokio::sync::Mutex::default(),
+            last: Mutex::default(),
+        }
+    }
+
     /// A listing begun at most `age` before now, or a new one. A failure is shared only by those who
     /// waited while it came about.
     pub(super) async fn recent<F>(
@@ -49,7 +84,7 @@ impl Listings {
     {
         let arrived = Instant::now();
         let since = arrived.checked_sub(age);
-        if let Some(refs) = self.last.lock().listed_since(since) {
+        if let Some(refs) = self.listed_since(since) {
             return Ok(refs);
         }
         let _asking = self.asking.lock().await;
@@ -66,10 +101,13 @@ impl Listings {
         }
         let began = Instant::now();
         let outcome = ask().await.map(Arc::new);
+        if let Ok(refs) = &outcome {
+            self.listed.insert(self.key.clone(), refs.clone());
+        }
         let mut last = self.last.lock();
         match &outcome {
             Ok(refs) => {
-                last.listed = Some((began, refs.clone()));
+                last.listed = Some((began, Arc::downgrade(refs)));
                 last.failed = None;
             }
             Err(error) => last.failed = Some((Instant::now(), error.clone())),
@@ -79,7 +117,14 @@ impl Listings {
 
     /// The last listing, however old.
     pub(super) fn known(&self) -> Option<Arc<Refs>> {
-        self.last.lock().listed_since(None)
+        self.listed_since(None)
+    }
+
+    fn listed_since(&self, since: Option<Instant>) -> Option<Arc<Refs>> {
+        let refs = self.last.lock().listed_since(since)?;
+        // Read there, so that it counts as used.
+        self.listed.get(&self.key);
+        Some(refs)
     }
 
     /// True if the remote was asked at most so long ago and did not answer.

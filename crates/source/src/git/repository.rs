@@ -91,12 +91,14 @@ type Found = (ObjectName, i64);
 
 impl GitRepository {
     pub(super) fn new(engine: Arc<Engine>, url: RepositoryUrl, trust: Trust) -> Self {
+        let mirror = Mirror::new(&engine.options.folder, &url, trust);
+        let mirror_key = mirror.key.clone();
         Self {
-            mirror: Mirror::new(&engine.options.folder, &url, trust),
-            engine,
+            mirror,
             url,
             trust,
-            listings: Listings::default(),
+            listings: Listings::new(mirror_key, engine.listed.clone()),
+            engine,
             writing: tokio::sync::Mutex::default(),
             reading: tokio::sync::Mutex::default(),
             state: Mutex::default(),
@@ -348,22 +350,26 @@ impl GitRepository {
         }
     }
 
-    /// What the mirror is, if there is one; its record of tags is read on the way.
+    /// What the mirror is, if there is one; its record of tags is read when it is first seen.
     async fn check(&self) -> Result<Option<ObjectFormat>, SourceError> {
+        let is_new_to_us = self.state.lock().first_tags.is_none();
         let (format, tags) = self
-            .on_mirror(|mirror| {
+            .on_mirror(move |mirror| {
                 let format = mirror.check()?;
                 if format.is_none() {
-                    return Ok((None, BTreeMap::new()));
+                    return Ok((None, None));
                 }
                 mirror.note_use()?;
-                Ok((format, mirror.first_tags()?))
+                let tags = is_new_to_us.then(|| mirror.first_tags()).transpose()?;
+                Ok((format, tags))
             })
             .await?;
         if format.is_none() {
             self.engine.readers.close(&self.mirror.key);
+            self.state.lock().first_tags = None;
+        } else if let Some(tags) = tags {
+            self.state.lock().first_tags.get_or_insert(tags);
         }
-        self.state.lock().first_tags = Some(tags);
         Ok(format)
     }
 
@@ -465,11 +471,12 @@ impl GitRepository {
                 // Absence is only proven by a listing of now.
                 Meant::Unknown => {}
                 Meant::Object(prefix) => {
-                    let found = self.bring_history_for(&refs, &prefix).await?;
-                    return match found {
-                        Some(found) => Ok(Some(self.handed_out(found, None).await?)),
-                        None => Ok(None),
-                    };
+                    if let Some(found) = self.bring_history_for(&refs, &prefix).await? {
+                        return Ok(Some(self.handed_out(found, None).await?));
+                    }
+                    if age == NOW {
+                        return Ok(None);
+                    }
                 }
                 Meant::Ref {
                     name,
@@ -939,25 +946,28 @@ impl GitRepository {
     }
 }
 
-/// Does something; once more with a new mirror if the old one turned out to be broken.
+/// Does something; once more with a new reader if what is here seems broken, and once more with a new mirror.
 macro_rules! with_a_whole_mirror {
-    ($self:ident, $operation:expr) => {
-        match $operation {
-            Ok(value) => Ok(value),
-            Err(Trouble::Failed(error)) => Err(error),
-            Err(Trouble::Damaged(why)) => {
-                $self.discard(&why).await?;
-                match $operation {
-                    Ok(value) => Ok(value),
-                    Err(Trouble::Failed(error)) => Err(error),
-                    Err(Trouble::Damaged(why)) => Err(SourceError::new(
+    ($self:ident, $operation:expr) => {{
+        let mut attempt = 1;
+        loop {
+            match $operation {
+                Ok(value) => break Ok(value),
+                Err(Trouble::Failed(error)) => break Err(error),
+                Err(Trouble::Damaged(_)) if attempt == 1 => {
+                    $self.engine.readers.close(&$self.mirror.key);
+                }
+                Err(Trouble::Damaged(why)) if attempt == 2 => $self.discard(&why).await?,
+                Err(Trouble::Damaged(why)) => {
+                    break Err(SourceError::new(
                         SourceErrorKind::Internal,
-                        format!("the mirror of {} broke twice: {why}", $self.url),
-                    )),
+                        format!("the mirror of {} breaks again and again: {why}", $self.url),
+                    ));
                 }
             }
+            attempt += 1;
         }
-    };
+    }};
 }
 
 #[async_trait]
