@@ -9,7 +9,7 @@
 mod archive;
 mod environment;
 mod failure;
-mod gate;
+mod guarded_proxy;
 mod listing;
 mod mirror;
 mod names;
@@ -35,7 +35,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use self::environment::Setting;
-use self::gate::{Gate, Lookup, Pass, Refusal, SystemLookup};
+use self::guarded_proxy::{GuardedProxy, Lookup, Pass, Refusal, SystemLookup};
 use self::listing::Listed;
 use self::objects::Readers;
 use self::process::{Bounds, Children};
@@ -166,7 +166,7 @@ struct Engine {
     shrunk: Mutex<Option<Instant>>,
     lookup: Arc<dyn Lookup>,
     /// The guarded way out, once it was needed.
-    gate: tokio::sync::OnceCell<Gate>,
+    guarded_proxy: tokio::sync::OnceCell<GuardedProxy>,
     /// When the user's configuration was read, and what it said.
     user_config: tokio::sync::Mutex<(Instant, Arc<UserConfig>)>,
 }
@@ -210,7 +210,7 @@ impl Git {
                 listed: Arc::new(listing::room()),
                 shrunk: Mutex::new(None),
                 lookup,
-                gate: tokio::sync::OnceCell::new(),
+                guarded_proxy: tokio::sync::OnceCell::new(),
                 user_config: tokio::sync::Mutex::new((Instant::now(), Arc::new(user_config))),
             }),
             repositories: Arc::new(Cache::new(REPOSITORIES)),
@@ -385,7 +385,8 @@ impl Engine {
                 let bare = host.trim_start_matches('[').trim_end_matches(']');
                 let port = parsed.port();
                 let found =
-                    gate::allowed_addresses(&self.options.guard, &*self.lookup, bare, 22).await;
+                    guarded_proxy::allowed_addresses(&self.options.guard, &*self.lookup, bare, 22)
+                        .await;
                 let unreachable = |why: &str| {
                     SourceError::new(
                         SourceErrorKind::Unreachable,
@@ -410,11 +411,11 @@ impl Engine {
     }
 
     async fn pass(&self) -> std::io::Result<Pass> {
-        let gate = self
-            .gate
-            .get_or_try_init(|| Gate::open(self.options.guard.clone(), self.lookup.clone()))
+        let proxy = self
+            .guarded_proxy
+            .get_or_try_init(|| GuardedProxy::open(self.options.guard.clone(), self.lookup.clone()))
             .await?;
-        gate.pass()
+        proxy.pass()
     }
 
     /// The user's configuration, read again now and then.

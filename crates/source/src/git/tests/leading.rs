@@ -10,7 +10,7 @@ use base64::Engine;
 use parking_lot::Mutex;
 
 use super::Setup;
-use crate::git::gate::{Gate, Lookup};
+use crate::git::guarded_proxy::{GuardedProxy, Lookup};
 use crate::git::{Git, HostProbe, HostVerdict};
 use crate::raw_server::{RawServer, Step, answer};
 use crate::{
@@ -105,7 +105,8 @@ async fn an_address_that_a_request_chose_does_not_lead_to_this_machine() {
 }
 
 #[tokio::test]
-async fn an_address_that_may_be_dialled_is_reached_through_the_gate_and_its_redirects_are_judged() {
+async fn an_address_that_may_be_dialled_is_reached_through_the_guarded_proxy_and_its_redirects_are_judged()
+ {
     let server = dumb_server().await;
     let inner = dumb_server().await;
     let to_inner = format!(
@@ -122,7 +123,7 @@ async fn an_address_that_may_be_dialled_is_reached_through_the_gate_and_its_redi
         ("inner.example", inner.address),
     ]);
     let mut setup = Setup::new().await;
-    // Neither keeps git from the gate.
+    // Neither keeps git from the guarded proxy.
     setup.set("NO_PROXY", "*");
     setup.user_config("[http \"http://code.example\"]\n\tproxy =\n");
     let git = Git::with_lookup(setup.options.clone(), names.clone())
@@ -130,8 +131,10 @@ async fn an_address_that_may_be_dialled_is_reached_through_the_gate_and_its_redi
         .unwrap();
     // As if these two were public.
     let guard = AddressGuard::new(["code.example", "leading.example"]);
-    let gate = Gate::open(Arc::new(guard), names.clone()).await.unwrap();
-    assert!(git.engine.gate.set(gate).is_ok());
+    let proxy = GuardedProxy::open(Arc::new(guard), names.clone())
+        .await
+        .unwrap();
+    assert!(git.engine.guarded_proxy.set(proxy).is_ok());
     let reached = url(&format!(
         "http://code.example:{}/m.git",
         server.address.port()

@@ -96,7 +96,7 @@ pub(super) enum Refusal {
 }
 
 /// The proxy. It ends with its last handle.
-pub(super) struct Gate {
+pub(super) struct GuardedProxy {
     address: SocketAddr,
     shared: Arc<Shared>,
     door: JoinHandle<()>,
@@ -141,13 +141,13 @@ impl Drop for Pass {
     }
 }
 
-impl Drop for Gate {
+impl Drop for GuardedProxy {
     fn drop(&mut self) {
         self.door.abort();
     }
 }
 
-impl Gate {
+impl GuardedProxy {
     /// Opens a port on loopback.
     pub(super) async fn open(
         guard: Arc<AddressGuard>,
