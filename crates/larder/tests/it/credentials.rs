@@ -1,10 +1,10 @@
 //! `larder auth test` against code hosts that want to know who asks; and no secret anywhere.
-use crate::{expect_parts, larder};
+use crate::{expect_error, expect_parts, larder};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use testkit::{
-    Behaviour, Exited, Gate, GitHttpServer, GitRepository, LarderBuilder, SshServer, TestCa,
-    eventually,
+    Answer, Behaviour, Exited, FakeUpstream, ForwardProxy, Gate, GitHttpServer, GitRepository,
+    Larder, LarderBuilder, SshServer, TestCa, eventually,
 };
 
 const SECRET: &str = "s3cret-of-ann";
@@ -310,4 +310,117 @@ fn auth_test_tells_what_ssh_said() {
         &["Host key verification failed", "ssh-keyscan -p "],
     );
     check(&key, &known, "/team/b.git", 1, &["no such repository"]);
+}
+
+/// The name that a forward proxy takes to the code host.
+const NAME: &str = "git.corp.example";
+
+/// A code host by name, with a repository that only `ann` may read, and a server with these tables.
+struct Served {
+    _server: GitHttpServer,
+    proxy: ForwardProxy,
+    _repository: GitRepository,
+    folder: tempfile::TempDir,
+}
+
+impl Served {
+    fn start() -> Self {
+        let authority = TestCa::new();
+        let server = GitHttpServer::start_tls(&authority, &[NAME]);
+        let repository = GitRepository::new();
+        let go_mod = format!("module {NAME}/team/a\n");
+        let commit = repository.commit("main").file("go.mod", go_mod).write();
+        repository.tag("v1.0.0", &commit);
+        server.serve("/team/a.git", &repository);
+        for name in ["a", "b", "missing"] {
+            server.restrict(&format!("/team/{name}.git"), "ann", SECRET);
+            let entry = format!("{NAME}/team/{name} git https://{NAME}/team/{name}.git");
+            server.go_import(&format!("/team/{name}"), &[&entry]);
+        }
+        let folder = tempfile::tempdir().unwrap();
+        authority.write(folder.path());
+        Self {
+            proxy: ForwardProxy::start(&[(NAME, server.http().address())]),
+            _server: server,
+            _repository: repository,
+            folder,
+        }
+    }
+
+    fn larder(&self, tables: &str) -> Larder {
+        write(self.folder.path(), "larder.toml", tables);
+        let authority = std::fs::read_dir(self.folder.path()).unwrap();
+        let authority = authority
+            .map(|entry| entry.unwrap().path())
+            .find(|path| path.extension().is_some_and(|extension| extension == "pem"))
+            .unwrap();
+        let settings = self.folder.path().join("larder.toml");
+        with_path(larder())
+            .env("HTTPS_PROXY", self.proxy.url())
+            .env("GIT_SSL_CAINFO", &authority)
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("LARDER_LOG_LEVEL", "trace")
+            .args(["--ca-file", authority.to_str().unwrap()])
+            .args(["--config", settings.to_str().unwrap()])
+            .args(["--private", NAME])
+            .upstream(FakeUpstream::start().url())
+            .start()
+    }
+}
+
+const RULE: &str = "[[credential]]\nmatch = \"git.corp.example/team\"\nuser = \"ann\"\npassword_file = \"password\"\n";
+
+fn list(larder: &Larder, repository: &str) -> Answer {
+    larder.get(&format!("/{NAME}/team/{repository}/@v/list"))
+}
+
+#[test]
+fn a_server_follows_its_rules_and_their_secrets_without_a_restart() {
+    let served = Served::start();
+    write(served.folder.path(), "password", "s3cret-of-yesterday");
+    let larder = served.larder(RULE);
+    let refused = expect_error(list(&larder, "a"), 403);
+    expect_parts(&refused, &["[[credential]] git.corp.example/team"]);
+    write(served.folder.path(), "password", SECRET);
+    let listed = eventually("the new password is used", || {
+        Some(list(&larder, "a")).filter(|answer| answer.status() == 200)
+    });
+    assert_eq!(listed.text(), "v1.0.0\n");
+    // A rule that is more exact, and wrong, is used from then on.
+    let exact = RULE
+        .replace("/team", "/team/b.git")
+        .replace("\"password\"", "\"old\"");
+    write(served.folder.path(), "old", "s3cret-of-yesterday");
+    write(
+        served.folder.path(),
+        "larder.toml",
+        &format!("{RULE}{exact}"),
+    );
+    eventually("the more exact rule is used", || {
+        let answer = list(&larder, "b");
+        answer
+            .text()
+            .contains("[[credential]] git.corp.example/team/b")
+            .then_some(())
+    });
+    let logged = larder.stderr();
+    assert!(!logged.contains("s3cret"), "{logged}");
+    assert!(logged.contains("credential rules read again"), "{logged}");
+}
+
+#[test]
+fn of_a_private_repository_only_an_accepted_credential_proves_absence() {
+    let served = Served::start();
+    write(served.folder.path(), "password", SECRET);
+    let larder = served.larder(RULE);
+    expect_error(list(&larder, "missing"), 404);
+    drop(larder);
+    write(served.folder.path(), "password", "s3cret-of-yesterday");
+    let larder = served.larder(RULE);
+    let refused = expect_error(list(&larder, "missing"), 403);
+    expect_parts(&refused, &["[[credential]] git.corp.example/team"]);
+    drop(larder);
+    let larder = served.larder("");
+    let refused = expect_error(list(&larder, "missing"), 403);
+    expect_parts(&refused, &["no credential rule matches"]);
 }
