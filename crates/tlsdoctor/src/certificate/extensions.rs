@@ -1,5 +1,6 @@
 //! The extensions that Go handles (`processExtensions`), with its words for broken ones.
 
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{BasicConstraints, Certificate, hex};
@@ -328,12 +329,13 @@ fn identifiers(mut der: Der<'_>) -> Option<Vec<String>> {
 fn policies(mut der: Der<'_>) -> Option<Vec<Vec<u8>>> {
     let mut list = der.inside(tag::SEQUENCE)?;
     let mut found: Vec<Vec<u8>> = Vec::new();
+    let mut seen = HashSet::new();
     while !list.is_empty() {
         let policy = list
             .inside(tag::SEQUENCE)?
             .element(tag::OBJECT_IDENTIFIER)?
             .content;
-        if found.iter().any(|known| known == policy) || policy.last()? & 0x80 != 0 {
+        if !seen.insert(policy) || policy.last()? & 0x80 != 0 {
             return None;
         }
         found.push(policy.to_vec());

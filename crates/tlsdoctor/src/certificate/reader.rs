@@ -1,6 +1,8 @@
 //! The certificate itself, field by field in Go's order (`parseCertificate`), so that the first
 //! complaint is the one that Go prints.
 
+use std::collections::HashSet;
+
 use aws_lc_rs::digest;
 use jiff::{Timestamp, tz::Offset};
 
@@ -163,6 +165,7 @@ fn read_extensions(certificate: &mut Certificate, mut fields: Der<'_>, complaint
         return complaint.add("x509: malformed extensions");
     };
     let mut found: Vec<(String, bool, &[u8])> = Vec::new();
+    let mut seen = HashSet::new();
     while !list.is_empty() {
         let Some(mut extension) = list.inside(tag::SEQUENCE) else {
             complaint.add("x509: malformed extension");
@@ -184,7 +187,7 @@ fn read_extensions(certificate: &mut Certificate, mut fields: Der<'_>, complaint
             complaint.add("x509: malformed extension value field");
             continue;
         };
-        if found.iter().any(|(known, ..)| *known == identifier) {
+        if !seen.insert(identifier.clone()) {
             complaint.add(format!(
                 "x509: certificate contains duplicate extension with OID {identifier:?}"
             ));
