@@ -8,10 +8,14 @@
 //! (`go_mod`) and its zip (`zip`). Nothing here knows git, the network or credentials, and nothing is kept
 //! but a bounded memory of go.mod files at commits, which never change.
 //!
-//! What breaks a module rule is proven absence ([`SourceErrorKind::NotExist`]) and is told in Go's words; a
-//! tree that makes no module zip is [`SourceErrorKind::BadAnswer`] or [`SourceErrorKind::TooLarge`], which no
-//! list of proxies passes by. Whatever else fails below comes through as it is. In one point the result
-//! differs from Go's on purpose: a go.mod that wants a newer Go than some toolchain is no obstacle here.
+//! What breaks a module rule is proven absence ([`NotExist`]) and is told in Go's words; a tree that makes no
+//! module zip is a [`BadAnswer`] or [`TooLarge`], which no list of proxies passes by. Whatever else fails below
+//! comes through as it is. In one point the result differs from Go's on purpose: a go.mod that wants a newer Go
+//! than some toolchain is no obstacle here.
+//!
+//! [`NotExist`]: crate::SourceErrorKind::NotExist
+//! [`BadAnswer`]: crate::SourceErrorKind::BadAnswer
+//! [`TooLarge`]: crate::SourceErrorKind::TooLarge
 
 mod go_mod;
 mod latest;
