@@ -108,8 +108,8 @@ const GOPKG_PATHS: &[&str] = &[
 
 impl Oracle {
     /// Makes the repositories below `folder`. Those of Go's tests, and what `go` said of a repository, are taken from an
-    /// earlier run. `filter`: only module paths that contain this text.
-    pub fn prepare(folder: &Path, filter: &str, go_fixtures: GoFixtures) -> Self {
+    /// earlier run. `filters`: only module paths that contain one of these texts; none means all.
+    pub fn prepare(folder: &Path, filters: &[&str], go_fixtures: GoFixtures) -> Self {
         std::fs::create_dir_all(folder).unwrap();
         let folder = folder.canonicalize().unwrap();
         let mut oracle = Self {
@@ -124,9 +124,13 @@ impl Oracle {
         }
         oracle.add_pages();
         oracle.add_gopkg();
-        oracle
-            .subjects
-            .retain(|subject| subject.module_path.contains(filter));
+        oracle.subjects.retain(|subject| {
+            filters.is_empty()
+                || filters
+                    .iter()
+                    .any(|filter| subject.module_path.contains(filter))
+        });
+        oracle.make_own();
         oracle
     }
 
@@ -191,15 +195,8 @@ impl Oracle {
     }
 
     fn add_own(&mut self) {
-        let own = self.repositories.join("own");
-        // Made anew each time, since a shape may have been changed; the same shape has the same objects.
-        if own.exists() {
-            std::fs::remove_dir_all(&own).unwrap();
-        }
         for shape in shapes::SHAPES {
-            let folder = own.join(format!("{}.git", shape.name));
-            drop(shape.make(&folder));
-            link(&own, shape.name);
+            let folder = self.own(shape.name);
             let root = format!("{OWN_HOST}/{}.git", shape.name);
             for suffix in shape.modules {
                 let module_path = match *suffix {
@@ -207,6 +204,26 @@ impl Oracle {
                     suffix => format!("{root}/{suffix}"),
                 };
                 self.add(module_path, &root, "", &folder);
+            }
+        }
+    }
+
+    fn own(&self, name: &str) -> PathBuf {
+        self.repositories.join("own").join(format!("{name}.git"))
+    }
+
+    /// Makes those of our own repositories that are asked about. They are made anew each time, since a shape
+    /// may have been changed; the same shape has the same objects.
+    fn make_own(&self) {
+        let own = self.repositories.join("own");
+        if own.exists() {
+            std::fs::remove_dir_all(&own).unwrap();
+        }
+        for shape in shapes::SHAPES {
+            let folder = self.own(shape.name);
+            if self.subjects.iter().any(|subject| subject.folder == folder) {
+                drop(shape.make(&folder));
+                link(&own, shape.name);
             }
         }
     }
@@ -226,10 +243,7 @@ impl Oracle {
         for (page, prefix, repository, root_folder, suffixes) in PAGES {
             let url = format!("https://{OWN_HOST}/{repository}");
             let entry = format!("{prefix} git {url} {root_folder}");
-            let folder = self
-                .repositories
-                .join("own")
-                .join(format!("{repository}.git"));
+            let folder = self.own(repository);
             for suffix in *suffixes {
                 self.add(format!("{prefix}{suffix}"), prefix, root_folder, &folder);
                 self.pages.push((page, entry.trim_end().to_owned()));
@@ -242,12 +256,9 @@ impl Oracle {
         std::fs::create_dir_all(&folder).unwrap();
         for name in GOPKG_PATHS {
             let (repository, _) = name.rsplit_once(".v").expect("a gopkg.in path");
-            let target = self
-                .repositories
-                .join("own")
-                .join(format!("{repository}.git"));
+            let target = self.own(repository);
             let link = folder.join(name);
-            if !link.exists() {
+            if link.symlink_metadata().is_err() {
                 std::os::unix::fs::symlink(&target, &link).unwrap();
             }
             let root = format!("{GOPKG_HOST}/{name}");

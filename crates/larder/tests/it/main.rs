@@ -19,6 +19,7 @@ mod fallback;
 mod fill;
 mod go_command;
 mod offline;
+mod oracle;
 mod protocol;
 mod refresh;
 mod startup;

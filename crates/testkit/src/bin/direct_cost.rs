@@ -89,6 +89,8 @@ impl Host {
         let environment = [
             ("SSL_CERT_FILE", certificates.clone()),
             ("GIT_SSL_CAINFO", certificates),
+            // Git asks a proxy for loopback, too.
+            ("NO_PROXY", "127.0.0.1".to_owned()),
             ("GIT_CONFIG_NOSYSTEM", "1".to_owned()),
             ("GIT_CONFIG_GLOBAL", "/dev/null".to_owned()),
             ("GIT_CONFIG_COUNT", "1".to_owned()),
@@ -287,7 +289,10 @@ fn run_go(host: &Host, go: &GoCommand, trace: Option<&Path>, arguments: &[&str])
 fn larder(host: &Host, binary: &str) -> (Costs, usize) {
     let start = |binary: &str| {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let mut builder = Larder::builder(binary).upstream("direct").env("PATH", path);
+        let mut builder = Larder::builder(binary)
+            .upstream("direct")
+            .args(["--private", HOST])
+            .env("PATH", path);
         for (name, value) in &host.environment {
             builder = builder.env(name, value.as_str());
         }

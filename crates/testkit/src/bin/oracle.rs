@@ -16,16 +16,16 @@ use testkit::oracle::{GoFixtures, Oracle};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let (binary, folder, filter) = match arguments.as_slice() {
-        [binary, folder] => (binary, folder, ""),
-        [binary, folder, filter] => (binary, folder, filter.as_str()),
+    let (binary, folder, filters) = match arguments.as_slice() {
+        [binary, folder] => (binary, folder, Vec::new()),
+        [binary, folder, filter] => (binary, folder, vec![filter.as_str()]),
         _ => {
             println!("usage: oracle LARDER FOLDER [FILTER]");
             return ExitCode::from(2);
         }
     };
     let began = Instant::now();
-    let oracle = Oracle::prepare(Path::new(folder), filter, GoFixtures::Include);
+    let oracle = Oracle::prepare(Path::new(folder), &filters, GoFixtures::Include);
     println!(
         "{} module paths; their repositories are there after {:.1} s",
         oracle.module_paths(),
