@@ -57,6 +57,8 @@ const INSECURE_DEADLINE: Duration = Duration::from_secs(5);
 const NOTHING_FRESH: Duration = Duration::from_secs(30);
 /// Pages asked for at the same time.
 const CONCURRENT_PAGES: usize = 64;
+/// Paths above a private one that are asked for a root; repositories are not nested deeper.
+const MOST_ABOVE: usize = 16;
 /// What remembered pages may weigh.
 const PAGES_WEIGHT_BYTES: u64 = 16 << 20;
 /// Roots that are remembered.
@@ -270,9 +272,9 @@ impl Roots for Discovery {
                 self.location_of_claim(module_path, &claim).map(Some)
             }
             Ok(Said::Root(_) | Said::Nothing(_)) => Ok(None),
-            // A host that hides this path from us has shown us the repository above it.
-            Err(error) if error.kind() == SourceErrorKind::Refused => Ok(None),
-            Err(error) => Err(error),
+            // The repository above is known and was readable, which proves the absence below it: a page that
+            // fails for a path that nobody wrote adds no doubt, and an error for it would break `go get`.
+            Err(_) => Ok(None),
         }
     }
 }
@@ -323,7 +325,10 @@ impl Discovery {
         otherwise: SourceError,
     ) -> Result<Location, SourceError> {
         let mut path = module_path.as_str();
-        while let Some((above, _)) = path.rsplit_once('/') {
+        for _ in 0..MOST_ABOVE {
+            let Some((above, _)) = path.rsplit_once('/') else {
+                break;
+            };
             path = above;
             match self.inner.ask(path).await {
                 Ok(Said::Root(claim)) => return self.location_of_claim(module_path, &claim),

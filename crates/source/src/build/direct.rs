@@ -9,7 +9,7 @@ use crate::address::AddressGuard;
 use crate::http_client::ClientError;
 use crate::{
     DirectSource, Discovery, DiscoveryOptions, Git, GitMissing, GitOptions, ModuleProxies,
-    Refresher, Source, SourceError, SourceErrorKind, Trust, Upstream, UpstreamOptions,
+    NoObserver, Refresher, Source, SourceError, SourceErrorKind, Trust, Upstream, UpstreamOptions,
 };
 
 /// Module proxies that go-import pages named, and that are remembered.
@@ -61,9 +61,12 @@ impl Direct {
     /// Looks for git and makes the source.
     pub async fn with_git(options: DirectOptions) -> Result<(Self, GitFound), DirectError> {
         let DirectOptions { git, discovery } = options;
+        let mut proxy_options = discovery.http.clone();
+        // Pages choose these proxies: their names are no labels of metrics.
+        proxy_options.observer = Arc::new(NoObserver);
         let proxies = NamedProxies {
             guard: discovery.guard.clone(),
-            options: discovery.http.clone(),
+            options: proxy_options,
             opened: Cache::new(PROXIES),
         };
         let git = Git::find(git).await?;
