@@ -17,6 +17,7 @@
 mod bench;
 mod dependencies;
 mod docs;
+mod faults;
 mod go_scripts;
 mod graph;
 mod http;
@@ -41,6 +42,7 @@ usage: cargo xtask COMMAND
 
   test              everything that must hold before a change lands; what CI runs
   docs [--check]    write the generated references; with --check: are they, the links and the words right?
+  faults            every fault of the lab, before go, git, openssl and `larder doctor`
   graph             a real graph of modules over your own GOPROXY: cold, warm, offline, from the folder
   bench [PART]      figures against nginx over the same folder, appended to bench/RESULTS.md; a PART (nginx,
                     files, start, graph) is only printed; `bench direct`: modules straight from git against
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         ["test"] => test::run(),
         ["docs"] => docs::write(),
         ["docs", "--check"] => docs::check(),
+        ["faults"] => faults::run_all(),
         ["graph"] => graph::run_graph(),
         ["bench"] => bench::run_all(),
         ["bench", "direct"] => bench::run_direct(),

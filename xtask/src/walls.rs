@@ -21,7 +21,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("proxy", &["gomod", "store", "source"]),
     (
         "larder",
-        &["diagnosis", "gomod", "store", "source", "proxy"],
+        &[
+            "diagnosis",
+            "gomod",
+            "store",
+            "source",
+            "proxy",
+            "tlsdoctor",
+        ],
     ),
     ("testkit", &["gomod", "store", "source", "proxy"]),
     ("fuzz", &["diagnosis", "gomod", "tlsdoctor"]),

@@ -5,8 +5,9 @@
 
 use crate::commands::auth::Target;
 use crate::commands::compare;
+use crate::commands::doctor::{self, Subject};
 use crate::commands::env::profile::{Emit, Profile, Wish};
-use crate::commands::explain::Question;
+use crate::commands::explain::{Probing, Question};
 use crate::commands::trace;
 use crate::settings::complaint::{Complaint, did_you_mean};
 use crate::settings::table::{Fallback, Kind, SETTINGS, Setting};
@@ -16,6 +17,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command as Grammar};
 use diagnosis::code::Code;
 use gomod::{ModulePath, ModuleVersion, Query, SafeUrl, Version};
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Keys and texts of the flags that were given.
@@ -50,6 +52,12 @@ pub(crate) enum Action {
     /// Say what a log or a code of another tool means.
     Explain {
         question: Question,
+        probing: Probing,
+        form: Form,
+    },
+    /// Examine connections, proxies and modules.
+    Doctor {
+        question: doctor::Question,
         form: Form,
     },
     /// Show the go environment, with what is odd in it.
@@ -120,6 +128,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Act
         Some(("config", matches)) => Ok(config_action(matches)),
         Some(("explain", matches)) => explain_action(matches),
         Some(("auth", matches)) => auth_action(matches),
+        Some(("doctor", matches)) => doctor_action(matches),
         Some(("env", matches)) => env_action(matches),
         Some(("trace", matches)) => trace_action(matches),
         Some(("compare", matches)) => compare_action(matches),
@@ -142,9 +151,51 @@ fn explain_action(matches: &ArgMatches) -> Result<Action, Stop> {
         (None, Some(file)) if file.as_os_str() != "-" => Question::File(file.clone()),
         (None, _) => Question::Stdin,
     };
+    let probing = match matches.get_flag(PROBE) {
+        true => Probing::Done,
+        false => Probing::Named,
+    };
     Ok(Action::Explain {
         question,
+        probing,
         form: form(matches),
+    })
+}
+
+fn doctor_action(matches: &ArgMatches) -> Result<Action, Stop> {
+    let paths = |name: &str| -> Vec<PathBuf> {
+        let given = matches.get_many::<PathBuf>(name);
+        given
+            .map(|paths| paths.cloned().collect())
+            .unwrap_or_default()
+    };
+    let targets = matches.get_many::<String>(SUBJECT).into_iter().flatten();
+    let resolvers = matches.get_many::<String>(RESOLVER).into_iter().flatten();
+    let question = doctor::Question {
+        targets: targets
+            .map(|text| Subject::parse(text).map_err(Stop::Wrong))
+            .collect::<Result<_, _>>()?,
+        ca_files: paths(CA),
+        resolvers: resolvers
+            .map(|text| name_server(text))
+            .collect::<Result<_, _>>()?,
+        fix_script: matches.get_one::<PathBuf>(FIX_SCRIPT).cloned(),
+        private_issuers: matches.get_flag(PRIVATE_ISSUERS),
+    };
+    Ok(Action::Doctor {
+        question,
+        form: form(matches),
+    })
+}
+
+/// `ADDRESS` or `ADDRESS:PORT`; names are asked at port 53.
+fn name_server(text: &str) -> Result<SocketAddr, Stop> {
+    let bare = || Some(SocketAddr::new(text.parse().ok()?, 53));
+    text.parse().ok().or_else(bare).ok_or_else(|| {
+        Stop::Wrong(
+            Complaint::new(format!("`{text}` is no address of a name server"))
+                .hint("write ADDRESS or ADDRESS:PORT, such as 192.0.2.53"),
+        )
     })
 }
 
@@ -300,13 +351,19 @@ fn config_action(matches: &ArgMatches) -> Action {
     }
 }
 
+const CA: &str = "ca";
 const CODE: &str = "code";
 const COMMAND: &str = "COMMAND";
 const FILE: &str = "FILE";
+const FIX_SCRIPT: &str = "fix-script";
 const JSON: &str = "json";
 const ORIGIN: &str = "origin";
 const TARGET: &str = "MODULE|URL";
+const PRIVATE_ISSUERS: &str = "private-issuers";
+const PROBE: &str = "probe";
 const REFERENCE: &str = "__reference";
+const RESOLVER: &str = "resolver";
+const SUBJECT: &str = "TARGET";
 const MODULE: &str = "MODULE";
 const PROFILE: &str = "PROFILE";
 const PROXY: &str = "proxy";
@@ -314,7 +371,6 @@ const PRIVATE_PATTERNS: &str = "private-patterns";
 const EMIT: &str = "emit";
 const DRY_RUN: &str = "dry-run";
 const UNDO: &str = "undo";
-const CA: &str = "ca";
 const CURL: &str = "curl";
 const URL: &str = "URL";
 const SAMPLE: &str = "module";
@@ -365,12 +421,58 @@ pub(crate) fn grammar() -> Grammar {
                 ),
         )
         .subcommand(
+            Grammar::new("doctor")
+                .about("Say whether modules can be fetched from here, and if not, why")
+                .long_about(
+                    "Say whether modules can be fetched from here, and if not, why: go environment, names, connections, \
+                     HTTP proxy, TLS, certificates, HTTP, module proxies, checksum database, git, each with its time. For \
+                     a fault: its cause, the evidence, what go would print, and what helps.\n\n\
+                     A target is a URL, HOST:PORT or MODULE[@VERSION]; without one, everything that your go environment \
+                     would touch. Nothing is changed. Exit status: 0 healthy, 1 a fault found, 2 used wrongly.",
+                )
+                .arg(
+                    Arg::new(SUBJECT)
+                        .num_args(0..)
+                        .help("https://HOST[:PORT][/PATH], HOST:PORT or MODULE[@VERSION]"),
+                )
+                .arg(
+                    Arg::new(CA)
+                        .long(CA)
+                        .value_name("FILE")
+                        .action(ArgAction::Append)
+                        .value_parser(clap::value_parser!(PathBuf))
+                        .help("Trust the certificates of this PEM file too"),
+                )
+                .arg(
+                    Arg::new(RESOLVER)
+                        .long(RESOLVER)
+                        .value_name("ADDRESS")
+                        .action(ArgAction::Append)
+                        .help("Ask this name server in place of the system's"),
+                )
+                .arg(
+                    Arg::new(PRIVATE_ISSUERS)
+                        .long(PRIVATE_ISSUERS)
+                        .action(ArgAction::SetTrue)
+                        .help("Fetch a missing issuer from a private address too, if the certificate names one"),
+                )
+                .arg(
+                    Arg::new(FIX_SCRIPT)
+                        .long(FIX_SCRIPT)
+                        .value_name("FILE")
+                        .value_parser(clap::value_parser!(PathBuf))
+                        .help("Write what helps as a script to read first; the file must not exist"),
+                )
+                .arg(json()),
+        )
+        .subcommand(
             Grammar::new("explain")
                 .about("Say why a download failed, from what go wrote")
                 .long_about(
                     "Say why a download failed, from what go wrote: the cause first, the lines that show it, what else \
                      they could mean, the command that would tell, and what helps.\n\n\
-                     The log may come from a CI system or a container build, as it is. Nothing is asked of any server. \
+                     The log may come from a CI system or a container build, as it is. Nothing is asked of any server, \
+                     unless `--probe` says so. \
                      Exit status: 0 explained, 1 nothing recognised, 2 used wrongly.",
                 )
                 .arg(
@@ -384,6 +486,13 @@ pub(crate) fn grammar() -> Grammar {
                         .value_name("TOOL:NUMBER")
                         .conflicts_with(FILE)
                         .help(format!("Explain a number of another tool: {}", Code::FORMS)),
+                )
+                .arg(
+                    Arg::new(PROBE)
+                        .long(PROBE)
+                        .action(ArgAction::SetTrue)
+                        .conflicts_with(CODE)
+                        .help("Then examine what the first cause is about, as `larder doctor` does"),
                 )
                 .arg(json()),
         )
@@ -695,9 +804,9 @@ fn stop(error: clap::Error) -> Stop {
     }
 }
 
-const COMMANDS: [&str; 13] = [
-    "serve", "exec", "explain", "trace", "compare", "auth", "test", "env", "route", "use",
-    "config", "check", "show",
+const COMMANDS: [&str; 14] = [
+    "serve", "exec", "explain", "doctor", "trace", "compare", "auth", "test", "env", "route",
+    "use", "config", "check", "show",
 ];
 
 /// Clap's first line without its `error:`, for what needs no words of our own.

@@ -3,6 +3,7 @@
 pub(crate) mod auth;
 pub(crate) mod compare;
 pub(crate) mod config;
+pub(crate) mod doctor;
 pub(crate) mod env;
 pub(crate) mod exec;
 pub(crate) mod explain;

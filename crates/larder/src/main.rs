@@ -40,7 +40,14 @@ fn main() -> ExitCode {
             target,
             form,
         } => commands::auth::test(&flags, &environment, &target, form),
-        Action::Explain { question, form } => commands::explain::explain(&question, form),
+        Action::Explain {
+            question,
+            probing,
+            form,
+        } => commands::explain::explain(&question, probing, &environment, form),
+        Action::Doctor { question, form } => {
+            commands::doctor::doctor(&question, &environment, form)
+        }
         Action::Env { form } => commands::env::show(&environment, form),
         Action::EnvRoute { module_path, form } => {
             commands::env::route::route(&environment, &module_path, form)

@@ -28,6 +28,8 @@ pub mod witness;
 
 pub use lab::{Lab, Prepared};
 
+use crate::SshServer;
+
 /// All cases, in groups.
 pub static CASES: &[&[Case]] = &[
     cases::certificates::CASES,
@@ -68,6 +70,8 @@ enum Needs {
     Openssl,
     /// The git command.
     Git,
+    /// An SSH server, and git.
+    Sshd,
     /// The loopback address of IPv6.
     Ipv6Loopback,
     /// No way to the documentation network `2001:db8::/32`.
@@ -122,6 +126,9 @@ impl Case {
         match self.needs {
             Needs::Openssl if !openssl::is_here() => return Err("needs the openssl command".into()),
             Needs::Git if !witness::git_is_here() => return Err("needs the git command".into()),
+            Needs::Sshd if SshServer::find().is_none() => {
+                return Err("needs the SSH server of OpenSSH".into());
+            }
             Needs::Ipv6Loopback if std::net::TcpListener::bind("[::1]:0").is_err() => {
                 return Err("needs the IPv6 loopback address".into());
             }
@@ -139,19 +146,3 @@ fn has_ipv6_route() -> bool {
     std::net::UdpSocket::bind("[::]:0")
         .is_ok_and(|socket| socket.connect("[2001:db8::1]:443").is_ok())
 }
-
-/// Recorded cases that the lab doesn't hold, each with what it would take.
-pub const NOT_HERE: &[(&str, &str)] = &[
-    (
-        "ssh-hostkey-unknown",
-        "an SSH server: run as root it wants a folder of the system's, and only root may make that",
-    ),
-    (
-        "ssh-hostkey-changed",
-        "an SSH server: run as root it wants a folder of the system's, and only root may make that",
-    ),
-    (
-        "ssh-publickey",
-        "an SSH server: run as root it wants a folder of the system's, and only root may make that",
-    ),
-];

@@ -6,7 +6,7 @@ use super::shared_cures::{
 };
 use super::{Cause, Whose, at, cause, client, server};
 
-const SHOW_CHAIN: &str = "openssl s_client -connect {host}:443 -showcerts </dev/null";
+const SHOW_CHAIN: &str = "larder doctor https://{host}/";
 const SHOW_LEAF: &str =
     "openssl s_client -connect {host}:443 </dev/null 2>/dev/null | openssl x509 -noout -text";
 
@@ -107,14 +107,14 @@ pub(super) const CAUSES: &[Cause] = &[
         .finer_than("tls-handshake-alert")
         .said_outright()
         .cured_by(&[MODERN_TLS])
-        .settled_by("openssl s_client -connect {host}:443 -tls1_2 </dev/null"),
+        .settled_by("larder doctor https://{host}/"),
     cause("tls-no-shared-cipher", Whose::Server,
         "Server and client have no cipher suite or group in common",
         "The server offers only what go does not: static RSA, DHE, Camellia, X448.",
         "Which suites and groups the server accepts.")
         .finer_than("tls-handshake-alert")
         .cured_by(&[MODERN_TLS, &[client("For static RSA alone, while the server is being mended.", &["GODEBUG=tlsrsakex=1 go mod download"])]])
-        .settled_by("openssl s_client -connect {host}:443 -cipher ECDHE+AESGCM </dev/null"),
+        .settled_by("larder doctor https://{host}/"),
     cause("tls-client-cert-required", Whose::Server,
         "The server wants a certificate of the client",
         "go cannot present one to a GOPROXY.",
@@ -126,7 +126,7 @@ pub(super) const CAUSES: &[Cause] = &[
             client("Or put a local proxy between that holds the certificate.", &[]),
             at(Whose::Server, "nginx", "Ask for it, but do not demand it.", &["ssl_verify_client optional;"]),
         ]])
-        .settled_by("openssl s_client -connect {host}:443 </dev/null | grep -A3 'client certificate'"),
+        .settled_by("larder doctor https://{host}/"),
     cause("tls-sni-refused", Whose::Server,
         "The server does not know this name",
         "The server, or a filter before it, refuses the name in the greeting.",
@@ -134,7 +134,7 @@ pub(super) const CAUSES: &[Cause] = &[
         .finer_than("tls-handshake-alert")
         .said_outright()
         .cured_by(&[&[server("Add a site for the name, or point the name to the host that has one.", &[])]])
-        .settled_by("openssl s_client -connect {host}:443 -noservername </dev/null"),
+        .settled_by("larder doctor https://{host}/"),
     cause("tls-alpn", Whose::Server,
         "Server and client do not agree on the protocol inside of TLS",
         "The server insists on another protocol than HTTP, or agrees on HTTP/2 and speaks HTTP/1.1.",
@@ -146,7 +146,7 @@ pub(super) const CAUSES: &[Cause] = &[
             at(Whose::Server, "haproxy", "Name both protocols.", &["bind :443 ssl crt /etc/haproxy/site.pem alpn h2,http/1.1"]),
             client("As a test.", &["GODEBUG=http2client=0 go mod download"]),
         ]])
-        .settled_by("openssl s_client -connect {host}:443 -alpn h2,http/1.1 </dev/null | grep ALPN"),
+        .settled_by("larder doctor https://{host}/"),
     cause("tls-hello-too-large", Whose::Network,
         "A device on the way drops large TLS greetings",
         "Since Go 1.24 the greeting holds a post-quantum key share and needs two packets. Old devices reset or drop such a connection.",
@@ -163,14 +163,14 @@ pub(super) const CAUSES: &[Cause] = &[
         "The first bytes of the answer.")
         .finer_than("tls-plain-http")
         .cured_by(&[&[client("Correct the port.", &["go env GOPROXY"])]])
-        .settled_by("curl -v telnet://{host}:443 </dev/null"),
+        .settled_by("larder doctor https://{host}/"),
     cause("tls-truncated", Whose::Server,
         "The other side hangs up in the handshake",
         "The connection ends in answer to the greeting, whatever its size: a firewall that knows the name, a load balancer that wants the PROXY protocol, a port without TLS.",
         "The connection ends after the greeting and before the handshake's end.")
         .finer_than("net-reset")
         .cured_by(&[&[server("See the load balancer's listener: TLS, PROXY protocol, living servers behind.", &[])], ANOTHER_SOURCE])
-        .settled_by("openssl s_client -connect {host}:443 </dev/null"),
+        .settled_by("larder doctor https://{host}/"),
     cause("http-to-tls-port", Whose::Client,
         "Plain HTTP was sent to a TLS port",
         "The URL says http:// and the port wants TLS.",
@@ -184,7 +184,7 @@ pub(super) const CAUSES: &[Cause] = &[
         "A web page for paths that no server can have.")
         .finer_than("proxy-bad-body")
         .cured_by(&[&[client("Open any page in a browser, log in, and repeat.", &[])]])
-        .settled_by("curl -sSi https://{host}/no/such/path | head -20"),
+        .settled_by("larder doctor https://{host}/"),
     cause("redirect-loop", Whose::ModuleProxy,
         "The proxy redirects in a circle",
         "After ten redirects go gives up: mostly a server behind a load balancer that does not know by which scheme it was asked.",
@@ -216,7 +216,7 @@ pub(super) const CAUSES: &[Cause] = &[
         "No byte after the request.")
         .finer_than("net-reset")
         .cured_by(&[&[server("Look at the application behind whatever ends TLS.", &[])], ANOTHER_SOURCE])
-        .settled_by("curl -v --max-time 30 https://{host}/ -o /dev/null"),
+        .settled_by("larder doctor https://{host}/"),
     cause("proxy-auth-required", Whose::Client,
         "The module proxy wants a login",
         "The proxy answered 401: there were no credentials for its host, or wrong ones.",
@@ -235,7 +235,7 @@ pub(super) const CAUSES: &[Cause] = &[
         .finer_than("net-dns")
         .said_outright()
         .cured_by(&[&[client("See the spelling; for internal names connect the VPN.", &["go env GOPROXY"])], CHECK_DNS])
-        .settled_by("nslookup {host}"),
+        .settled_by("larder doctor https://{host}/"),
     cause("dns-server-failure", Whose::Network,
         "The resolver failed",
         "It answered SERVFAIL or REFUSED: its own way to the zone is broken, or it does not serve this client.",
@@ -243,7 +243,7 @@ pub(super) const CAUSES: &[Cause] = &[
         .finer_than("net-dns")
         .said_outright()
         .cured_by(&[CHECK_DNS])
-        .settled_by("nslookup {host}"),
+        .settled_by("larder doctor https://{host}/"),
     cause("dns-unreachable", Whose::Network,
         "The resolver does not answer",
         "The question went to port 53 and nothing came back, or nobody listens there. The server itself was never dialled.",
@@ -251,7 +251,7 @@ pub(super) const CAUSES: &[Cause] = &[
         .finer_than("net-dns")
         .said_outright()
         .cured_by(&[CHECK_DNS])
-        .settled_by("nslookup {host}"),
+        .settled_by("larder doctor https://{host}/"),
     cause("ipv6-broken", Whose::Network,
         "IPv6 does not work here",
         "The host has an IPv6 address, and this machine or network has no way to it.",
@@ -261,7 +261,7 @@ pub(super) const CAUSES: &[Cause] = &[
             at(Whose::Network, "any", "Mend IPv6, or do not announce it.", &[]),
             at(Whose::Client, "docker", "Switch IPv6 on for the daemon's networks, or off in the container.", &["sysctl -w net.ipv6.conf.all.disable_ipv6=1"]),
         ]])
-        .settled_by("curl -4sSI https://{host}/; curl -6sSI https://{host}/"),
+        .settled_by("larder doctor https://{host}/"),
     cause("http-proxy-unreachable", Whose::Client,
         "The HTTP proxy cannot be reached",
         "HTTP_PROXY or HTTPS_PROXY names an address that refuses, does not answer or does not resolve: a setting of another network, or 127.0.0.1 inside a container.",
@@ -277,7 +277,7 @@ pub(super) const CAUSES: &[Cause] = &[
         .finer_than("http-proxy-bad")
         .said_outright()
         .cured_by(&[&[at(Whose::HttpProxy, "any", "Have the host allowed, or use a module proxy that is.", &[])], ANOTHER_SOURCE])
-        .settled_by("curl -v https://{host}/ -o /dev/null"),
+        .settled_by("larder doctor https://{host}/"),
     cause("http-proxy-upstream", Whose::HttpProxy,
         "The HTTP proxy cannot reach the host",
         "The proxy answered 502, 503 or 504 to CONNECT: it could not resolve or reach the destination. For internal names it must not be asked at all.",
@@ -285,14 +285,14 @@ pub(super) const CAUSES: &[Cause] = &[
         .finer_than("http-proxy-bad")
         .said_outright()
         .cured_by(&[&[client("Take internal names out of its way.", &["export NO_PROXY=localhost,127.0.0.1,.corp.example"]), at(Whose::HttpProxy, "any", "Its operator sees why.", &[])]])
-        .settled_by("curl -v https://{host}/ -o /dev/null"),
+        .settled_by("larder doctor https://{host}/"),
     cause("http-proxy-no-answer", Whose::HttpProxy,
         "The HTTP proxy takes the connection and says nothing",
         "CONNECT was sent, and the proxy closed or stayed silent.",
         "No byte in answer to CONNECT.")
         .finer_than("http-proxy-bad")
         .cured_by(&[&[at(Whose::HttpProxy, "any", "Its operator sees why.", &[])], CHECK_HTTP_PROXY])
-        .settled_by("curl -v https://{host}/ -o /dev/null"),
+        .settled_by("larder doctor https://{host}/"),
     cause("http-proxy-config", Whose::HttpProxy,
         "HTTPS_PROXY does not name an HTTP proxy",
         "Its value is malformed, has the wrong scheme, or names a web page or a SOCKS server.",

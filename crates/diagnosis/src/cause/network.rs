@@ -13,7 +13,7 @@ pub(super) const CAUSES: &[Cause] = &[
             client("See whether anything is reachable from here.", &["curl -sS -o /dev/null -w '%{http_code} %{remote_ip} %{time_connect}\\n' https://HOST/"]),
             client("A company network may want its HTTP proxy.", &["export HTTPS_PROXY=http://proxy.example:3128"]),
         ], ANOTHER_SOURCE])
-        .settled_by("curl -sS -o /dev/null --connect-timeout 10 -w '%{http_code} %{remote_ip}\\n' https://{host}/"),
+        .settled_by("larder doctor https://{host}/"),
     cause("net-refused", Whose::Server,
         "Nothing accepts connections there",
         "The address answered that nothing listens on the port, or there is no way to the address: a service that is not running, the wrong port, a firewall that rejects, an address family that this machine lacks. Inside a container 127.0.0.1 is the container itself.",
@@ -24,14 +24,14 @@ pub(super) const CAUSES: &[Cause] = &[
             client("Correct host and port.", &["go env GOPROXY"]),
             at(Whose::Client, "docker", "From a container the host is not 127.0.0.1.", &["docker run --add-host host.docker.internal:host-gateway …"]),
         ], ANOTHER_SOURCE])
-        .settled_by("curl -sSv --connect-timeout 10 https://{host}/ -o /dev/null"),
+        .settled_by("larder doctor https://{host}/"),
     cause("net-dns", Whose::Network,
         "The name could not be resolved",
         "The resolver did not give an address. The server itself was never dialled.",
         "The resolver's answer for the name.")
         .confused_with(&["dns-nxdomain", "dns-unreachable", "dns-server-failure"])
         .cured_by(&[CHECK_DNS])
-        .settled_by("nslookup {host}"),
+        .settled_by("larder doctor https://{host}/"),
     cause("net-reset", Whose::Network,
         "The connection was cut",
         "The other side or something between broke the connection off before an answer was complete: a filter, a load balancer without a living server, a device that dislikes the greeting.",
@@ -41,7 +41,7 @@ pub(super) const CAUSES: &[Cause] = &[
             client("Try without the large key share: if it works, a device on the way breaks large greetings.", &["GODEBUG=tlsmlkem=0 go mod download"]),
             client("Repeat: what is complete is kept, and only the rest is asked again.", &["go mod download"]),
         ], ANOTHER_SOURCE])
-        .settled_by("curl -v https://{host}/ -o /dev/null"),
+        .settled_by("larder doctor https://{host}/"),
     cause("net-http2-stream", Whose::Network,
         "An HTTP/2 stream was broken off",
         "The server or its delivery network ended one stream or the connection while the body was under way.",
@@ -57,7 +57,7 @@ pub(super) const CAUSES: &[Cause] = &[
         "The same request fails inside the proxy, and its answer is in hand.")
         .confused_with(&["http-proxy-config", "http-proxy-no-answer"])
         .cured_by(&[CHECK_HTTP_PROXY])
-        .settled_by("env | grep -i _proxy; curl -v https://{host}/ -o /dev/null"),
+        .settled_by("larder doctor https://{host}/"),
     cause("http-proxy-auth", Whose::Client,
         "The HTTP proxy wants a login",
         "The proxy of HTTPS_PROXY answered 407. go can send a name and password from the URL; for NTLM and Kerberos it needs a helper on this machine.",
@@ -67,5 +67,5 @@ pub(super) const CAUSES: &[Cause] = &[
             client("Put name and password into the URL, percent-encoded.", &["export HTTPS_PROXY=http://USER:PASSWORD@proxy.example:3128"]),
             client("For NTLM or Kerberos run a local helper and point HTTPS_PROXY to it.", &["export HTTPS_PROXY=http://127.0.0.1:3128"]),
         ], CHECK_HTTP_PROXY])
-        .settled_by("curl -v https://{host}/ -o /dev/null 2>&1 | grep -i proxy-authenticate"),
+        .settled_by("larder doctor https://{host}/"),
 ];

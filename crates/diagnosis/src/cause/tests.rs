@@ -70,16 +70,20 @@ fn a_probe_is_filled_in_and_never_takes_shell_words_from_a_log() {
         host: Some(host.to_owned()),
         ..Subject::default()
     };
-    check("net-dns", host("mirror.example"), "nslookup mirror.example");
-    check("net-dns", host("a;rm -rf ~"), "nslookup HOST");
+    check(
+        "net-dns",
+        host("mirror.example"),
+        "larder doctor https://mirror.example/",
+    );
+    check("net-dns", host("a;rm -rf ~"), "larder doctor https://HOST/");
     check(
         "tls-incomplete-chain",
         host("a.example:8443"),
-        "openssl s_client -connect a.example:8443 -showcerts </dev/null",
+        "larder doctor https://a.example:8443/",
     );
     check(
         "tls-incomplete-chain",
         host("a.example"),
-        "openssl s_client -connect a.example:443 -showcerts </dev/null",
+        "larder doctor https://a.example/",
     );
 }

@@ -5,7 +5,7 @@ use super::shared_cures::{
 };
 use super::{Cause, Whose, at, cause, client, server};
 
-const SHOW_CHAIN: &str = "openssl s_client -connect {host}:443 -showcerts </dev/null";
+const SHOW_CHAIN: &str = "larder doctor https://{host}/";
 const SHOW_DATE: &str = "curl -sSI http://{host}/ | grep -i '^date:'; date -u";
 
 pub(super) const CAUSES: &[Cause] = &[
@@ -23,7 +23,7 @@ pub(super) const CAUSES: &[Cause] = &[
         "The same unknown issuer signs unrelated public hosts, or the certificate differs inside and outside of the HTTP proxy.")
         .confused_with(&["tls-untrusted-ca", "tls-missing-ca-bundle"])
         .cured_by(&[&[at(Whose::Network, "any", "Have the host exempted from inspection, or get the inspecting authority's root certificate and install it.", &[])], TRUST_A_CA])
-        .settled_by("openssl s_client -connect {host}:443 </dev/null 2>/dev/null | openssl x509 -noout -issuer"),
+        .settled_by("larder doctor https://{host}/"),
     cause("tls-missing-ca-bundle", Whose::Client,
         "This machine has no list of authorities, or an old one",
         "The server's chain is a public one, but the client's root store is absent, empty, unreadable, not PEM, or too old. Slim images and old systems are where it happens.",
@@ -68,7 +68,7 @@ pub(super) const CAUSES: &[Cause] = &[
         .said_outright()
         .confused_with(&["tls-intercepted", "tls-san-missing"])
         .cured_by(&[&[server("Get a certificate that holds the name in use, or point the name to the server that has one.", &[]), client("Or use a name that the certificate has.", &[])], REPLACE_CERTIFICATE])
-        .settled_by("openssl s_client -connect {host}:443 </dev/null 2>/dev/null | openssl x509 -noout -ext subjectAltName"),
+        .settled_by("larder doctor https://{host}/"),
     cause("tls-san-missing", Whose::Server,
         "The certificate lacks a subject alternative name",
         "go looks at subject alternative names alone: a common name, or DNS names where an address was dialled, do not count. Since Go 1.17 no switch changes that.",
@@ -78,7 +78,7 @@ pub(super) const CAUSES: &[Cause] = &[
         .cured_by(&[&[server("Reissue with the name, and with the address where it is dialled by address.", &[
             "openssl req -new -key key.pem -subj /CN=HOST -addext 'subjectAltName=DNS:HOST,IP:192.0.2.1' -out host.csr",
         ])], REPLACE_CERTIFICATE])
-        .settled_by("openssl s_client -connect {host}:443 </dev/null 2>/dev/null | openssl x509 -noout -ext subjectAltName"),
+        .settled_by("larder doctor https://{host}/"),
     cause("tls-cert-policy", Whose::Server,
         "The certificate breaks a rule of the verifier",
         "The signature may be right, but the platform or a policy refuses the certificate: too long a life on macOS, a revoked certificate, a forbidden algorithm.",
@@ -86,7 +86,7 @@ pub(super) const CAUSES: &[Cause] = &[
         .said_outright()
         .confused_with(&["tls-untrusted-ca"])
         .cured_by(&[&[server("Reissue the certificate within the rule that is named; for macOS at most 398 days (825 from a private authority), with subject alternative names and the server purpose.", &[])], REPLACE_CERTIFICATE, TRUST_A_CA])
-        .settled_by("openssl s_client -connect {host}:443 </dev/null 2>/dev/null | openssl x509 -noout -text"),
+        .settled_by("larder doctor https://{host}/"),
     cause("tls-plain-http", Whose::Server,
         "The other side does not speak TLS",
         "https was asked of a port that answers in plain HTTP, or in no protocol that TLS knows.",
@@ -100,14 +100,14 @@ pub(super) const CAUSES: &[Cause] = &[
             at(Whose::Server, "caddy", "Name the site with https and not with a bare port.", &["https://modules.corp.example {", "}"]),
             at(Whose::Server, "traefik", "Switch TLS on for the router.", &["traefik.http.routers.modules.tls=true"]),
         ]])
-        .settled_by("curl -sSI http://{host}/"),
+        .settled_by("larder doctor https://{host}/"),
     cause("tls-handshake-alert", Whose::Server,
         "The server refuses the handshake and does not say why",
         "The server broke the handshake off with an alert. No shared suite or group, a missing certificate for the name, a client certificate that is wanted, or a policy: the alert alone does not tell.",
         "The same alert comes for every version, suite, name and protocol that is tried.")
         .confused_with(&["tls-no-shared-cipher", "tls-client-cert-required", "tls-sni-refused"])
         .cured_by(&[&[server("Read the server's own log at that second: it names the reason.", &[])], super::shared_cures::MODERN_TLS])
-        .settled_by("openssl s_client -connect {host}:443 -tls1_2 </dev/null; openssl s_client -connect {host}:443 -tls1_3 </dev/null"),
+        .settled_by("larder doctor https://{host}/"),
     cause("tls-handshake-timeout", Whose::Network,
         "The connection opened, but no TLS handshake came",
         "TCP connected, and within ten seconds the server did not answer go's greeting: a firewall that lets only the connection pass, an overloaded server, a slow tunnel, or the wrong port.",
@@ -117,5 +117,5 @@ pub(super) const CAUSES: &[Cause] = &[
             client("Try without the large key share: if it works, a device on the way drops large greetings.", &["GODEBUG=tlsmlkem=0 go mod download"]),
             client("Try from another network.", &[]),
         ], ANOTHER_SOURCE])
-        .settled_by("curl -v --connect-timeout 10 https://{host}/ -o /dev/null"),
+        .settled_by("larder doctor https://{host}/"),
 ];

@@ -126,5 +126,5 @@ pub(super) const CAUSES: &[Cause] = &[
             server("Give the host TLS with a certificate from an authority that clients trust.", &[]),
             client("Take -insecure out of commands and GOFLAGS.", &["go env GOFLAGS", "go env -u GOFLAGS"]),
         ], TRUST_A_CA])
-        .settled_by("curl -sSI https://{host}/"),
+        .settled_by("larder doctor https://{host}/"),
 ];

@@ -761,6 +761,10 @@ const PHRASES: &[(&str, Meaning)] = &[
         Says("vcs-host-key-changed"),
     ),
     (
+        "has changed and you have requested strict checking",
+        Says("vcs-host-key-changed"),
+    ),
+    (
         "Could not read from remote repository",
         Follows("vcs-ssh-auth"),
     ),

@@ -1,9 +1,10 @@
 //! `larder explain`: a log or another tool's number in, causes and cures out. Reads, and dials
-//! nothing.
+//! nothing unless `--probe` asks for it.
 
-use super::Outcome;
+use super::{Outcome, doctor};
 use crate::command_line::Form;
 use crate::settings::complaint::Complaint;
+use crate::settings::environment::Environment;
 use crate::terminal;
 use diagnosis::cause::Cure;
 use diagnosis::code::{self, Code};
@@ -26,8 +27,21 @@ pub(crate) enum Question {
     Code(Code),
 }
 
+/// Whether the command that would decide is only named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Probing {
+    Named,
+    /// What the first finding is about is examined, as `larder doctor` does.
+    Done,
+}
+
 /// Says what went wrong, root cause first.
-pub(crate) fn explain(question: &Question, form: Form) -> Outcome {
+pub(crate) fn explain(
+    question: &Question,
+    probing: Probing,
+    environment: &Environment,
+    form: Form,
+) -> Outcome {
     let findings = match question {
         Question::Code(code) => code::explain(*code),
         Question::Stdin => match read_stdin() {
@@ -39,9 +53,27 @@ pub(crate) fn explain(question: &Question, form: Form) -> Outcome {
             Err(complaint) => return refuse(complaint),
         },
     };
+    let probed = match (probing, findings.first()) {
+        (Probing::Done, Some(first)) => doctor::targets_of(&first.subject, environment),
+        _ => None,
+    };
     match form {
-        Form::Json => terminal::data(&format!("{:#}\n", json!({ "findings": findings }))),
-        Form::Text => terminal::data(&text(&findings, System::of_this_machine())),
+        Form::Json => {
+            let mut all = json!({ "findings": findings });
+            if let Some(examined) = &probed {
+                all["targets"] = doctor::to_json(examined);
+            }
+            terminal::data(&format!("{all:#}\n"));
+        }
+        Form::Text => {
+            terminal::data(&text(&findings, System::of_this_machine()));
+            if let Some(examined) = &probed {
+                terminal::data(&format!("\n{}", doctor::to_text(examined)));
+            }
+        }
+    }
+    if probing == Probing::Done && probed.is_none() && !findings.is_empty() {
+        terminal::talk("the log names no host and no module that could be examined\n");
     }
     if findings.is_empty() {
         terminal::talk(
@@ -152,11 +184,24 @@ impl System {
 /// How many findings are told in full; what comes behind the root is mostly its consequence.
 const TOLD_IN_FULL: usize = 3;
 
+/// Findings for people, with the cures of this machine's system first.
+pub(crate) fn findings_text(findings: &[Finding]) -> String {
+    text(findings, System::of_this_machine())
+}
+
+/// Cures with those of this machine's system first.
+pub(crate) fn nearest_first(cures: &[Cure]) -> Vec<&Cure> {
+    let system = System::of_this_machine();
+    let mut cures: Vec<&Cure> = cures.iter().collect();
+    cures.sort_by_key(|cure| system.distance(cure.os));
+    cures
+}
+
 fn text(findings: &[Finding], system: System) -> String {
     let mut text = String::new();
     for (index, finding) in findings.iter().take(TOLD_IN_FULL).enumerate() {
         if index > 0 {
-            text.push_str("\nAlso in this log:\n\n");
+            text.push_str("\nAlso:\n\n");
         }
         push_finding(finding, system, index == 0, &mut text);
     }

@@ -16,6 +16,7 @@ mod credentials;
 mod direct;
 mod env;
 mod fallback;
+mod faults;
 mod fill;
 mod go_command;
 mod offline;

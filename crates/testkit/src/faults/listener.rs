@@ -1,6 +1,7 @@
 //! Listeners on loopback that answer a connection in one chosen way.
 
 use crate::{assert_loopback, runtime};
+use parking_lot::Mutex;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -158,10 +159,17 @@ async fn swallow_briefly(stream: &mut TcpStream) {
     let _ = tokio::time::timeout(Duration::from_secs(2), swallow(stream)).await;
 }
 
-/// A port where nothing listens: it was free a moment ago.
+/// A port where nothing listens, and nothing else will for as long as the tests run: it is taken by a socket
+/// that never listens.
 pub(crate) fn closed_port() -> SocketAddr {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    listener.local_addr().unwrap()
+    use rustix::net::{AddressFamily, SocketType, bind, socket};
+    static TAKEN: Mutex<Vec<rustix::fd::OwnedFd>> = Mutex::new(Vec::new());
+    let taken = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    let free: SocketAddr = ([127, 0, 0, 1], 0).into();
+    bind(&taken, &free).unwrap();
+    let address = rustix::net::getsockname(&taken).unwrap();
+    TAKEN.lock().push(taken);
+    address.try_into().unwrap()
 }
 
 /// A listener that drops every SYN because its backlog is full, and the connections that fill it.

@@ -64,6 +64,12 @@ fn masked_word(word: &str) -> String {
     if word.contains("/cache/vcs/") {
         return "FOLDER:".into();
     }
+    if word.contains("/known_hosts") {
+        return "KNOWN_HOSTS".into();
+    }
+    if word.trim_start().starts_with("SHA256:") {
+        return "\tFINGERPRINT".into();
+    }
     if let Some(start) = word.find("h1:") {
         return format!("{}h1:HASH", &word[..start]);
     }

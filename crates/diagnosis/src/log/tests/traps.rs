@@ -327,7 +327,7 @@ fn a_finding_has_the_fields_that_scripts_rely_on() {
         ),
         (
             "settle",
-            serde_json::json!("openssl s_client -connect mirror.example:443 -showcerts </dev/null"),
+            serde_json::json!("larder doctor https://mirror.example/"),
         ),
     ] {
         assert_eq!(json.get(field), Some(&expected), "{field}");

@@ -87,11 +87,6 @@ pub(in super::super) const CASES: &[Case] = &[
     case("netrc-sent", "proxy-auth-required", |lab| {
         wants_login(lab).home_file(".netrc", "machine localhost login me password wrong\n")
     }),
-    case("private-via-proxy-404", "private-not-excluded", not_found).asked(&[
-        "mod",
-        "download",
-        "git.lab.test/priv@v1.0.0",
-    ]),
     case("module-path-case", "zip-invalid", |lab| {
         lab.healthy_web(careless())
     })
@@ -135,7 +130,8 @@ pub(super) fn forbidden(lab: &Lab) -> Prepared {
     status(lab, 403, "Forbidden", "blocked by policy")
 }
 
-fn not_found(lab: &Lab) -> Prepared {
+/// Nothing is known under any path.
+pub(super) fn not_found(lab: &Lab) -> Prepared {
     status(lab, 404, "Not Found", UNKNOWN)
 }
 

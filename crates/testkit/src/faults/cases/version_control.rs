@@ -6,7 +6,8 @@ use super::super::listener::listen;
 use super::super::tls_server::TlsServer;
 use super::super::web::{self, Reply, Request, Web, reply, reply_with};
 use super::super::{Case, Needs, case};
-use super::http::forbidden;
+use super::http::{forbidden, not_found};
+use crate::SshServer;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -48,6 +49,11 @@ pub(in super::super) const CASES: &[Case] = &[
         "download",
         "git.lab.test/svn@v1.0.0",
     ]),
+    case("private-via-proxy-404", "private-not-excluded", |lab| {
+        let proxy = not_found(lab);
+        code_host(lab).env("GOPROXY", proxy.url.clone()).keep(proxy)
+    })
+    .asked(PRIVATE),
     case("no-fallback-on-403", "proxy-forbidden", |lab| {
         behind_proxy(lab, ",")
     })
@@ -72,8 +78,24 @@ pub(in super::super) const CASES: &[Case] = &[
         host(lab, TlsServer::new(&identity))
     })
     .asked(PRIVATE),
+    case("ssh-hostkey-unknown", "vcs-host-key", |lab| {
+        over_ssh(lab, |_| String::new(), "-o StrictHostKeyChecking=yes")
+    })
+    .asked(OVER_SSH)
+    .needs(Needs::Sshd),
+    case("ssh-hostkey-changed", "vcs-host-key-changed", |lab| {
+        over_ssh(lab, another_key, "-o StrictHostKeyChecking=yes")
+    })
+    .asked(OVER_SSH)
+    .needs(Needs::Sshd),
+    case("ssh-publickey", "vcs-ssh-auth", |lab| {
+        over_ssh(lab, |_| String::new(), "-o StrictHostKeyChecking=no")
+    })
+    .asked(&["mod", "download", "git.lab.test/sshdeny@v1.0.0"])
+    .needs(Needs::Sshd),
 ];
 
+const OVER_SSH: &[&str] = &["mod", "download", "git.lab.test/sshmod@v1.0.0"];
 const PRIVATE: &[&str] = &["mod", "download", "git.lab.test/priv@v1.0.0"];
 
 /// `git.lab.test`, which a forward proxy finds, over https and http; git trusts its root.
@@ -96,6 +118,55 @@ fn host(lab: &Lab, server: TlsServer) -> Prepared {
         .env("HTTP_PROXY", address)
         .env("GIT_SSL_CAINFO", text(&lab.roots()))
         .keep((secure, plain, proxy))
+}
+
+/// A repository behind `ssh://git@git.lab.test:PORT`, asked with a key that the server doesn't know.
+fn over_ssh(lab: &Lab, known_hosts: fn(&SshServer) -> String, option: &str) -> Prepared {
+    let server = SshServer::find().expect("was asked before");
+    let port = server.address().port();
+    let folder = lab.folder().join(format!("ssh-{port}"));
+    std::fs::create_dir(&folder).unwrap();
+    let known = folder.join("known_hosts");
+    std::fs::write(&known, known_hosts(&server)).unwrap();
+    // The name exists nowhere; whatever ssh sends goes to the server's port.
+    let way = format!(
+        "bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port}; cat <&3 2>/dev/null & cat >&3 2>/dev/null; kill $!'"
+    );
+    let config = folder.join("config");
+    let settings = format!(
+        "Host *\n  ProxyCommand {way}\n  UserKnownHostsFile {}\n  GlobalKnownHostsFile /dev/null\n  IdentitiesOnly yes\n  IdentityFile {}\n",
+        text(&known),
+        text(&server.stranger_key())
+    );
+    std::fs::write(&config, settings).unwrap();
+    let ssh = format!("ssh -F {} -o BatchMode=yes {option}", text(&config));
+    let pages: Web = Arc::new(move |request| {
+        let name = request
+            .target
+            .trim_start_matches('/')
+            .split('?')
+            .next()
+            .unwrap_or_default();
+        let meta = format!(
+            "<html><head><meta name=\"go-import\" content=\"git.lab.test/{name} git ssh://git@git.lab.test:{port}/r.git\"></head></html>"
+        );
+        reply(200, "OK", "text/html", meta.as_bytes())
+    });
+    let secure = TlsServer::new(&lab.healthy(&["git.lab.test"])).serve(pages);
+    let proxy = tunnel_to(&[("git.lab.test:443", secure.address)]);
+    lab.url("https://git.lab.test".into())
+        .env("GOPROXY", "direct")
+        .env("GIT_SSH_COMMAND", ssh)
+        .env("HTTPS_PROXY", format!("http://{}", proxy.address))
+        .keep((secure, proxy, server))
+}
+
+/// The name's entry, with the key of another server.
+fn another_key(server: &SshServer) -> String {
+    let other = SshServer::find().expect("was asked before");
+    let entry = std::fs::read_to_string(other.known_hosts()).unwrap();
+    let (_, key) = entry.split_once(' ').unwrap();
+    format!("[git.lab.test]:{} {key}", server.address().port())
 }
 
 /// A module proxy that forbids everything, then `direct`.

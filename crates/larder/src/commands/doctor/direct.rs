@@ -1,0 +1,479 @@
+//! Straight from a code host: the go-import page, GOVCS, and git's own first request, which asks a repository
+//! for its refs. Over HTTPS no git is started: what a host answers to that request is what git would meet.
+//! Over SSH it is asked itself.
+
+use super::examined::{Examined, Stage, finding};
+use super::go_words;
+use super::machine::Machine;
+use super::module::Failure;
+use diagnosis::{Confidence, Subject};
+use gomod::ModulePath;
+use source::{
+    Freshness, Git, GitOptions, GoVcs, Repositories as _, RepositoryUrl, SourceFailure, Trust,
+};
+use std::time::{Duration, Instant};
+use tlsdoctor::{Answer, Expects, StageStatus};
+use url::Url;
+
+/// Hosts whose repositories the path itself names (cmd/go/internal/vcs).
+const KNOWN_HOSTS: [&str; 2] = ["github.com", "bitbucket.org"];
+
+/// Whether the path's host is asked for a page.
+pub(super) fn has_own_page(path: &ModulePath) -> bool {
+    let host = path.as_str().split('/').next().unwrap_or_default();
+    !KNOWN_HOSTS.contains(&host)
+        && !path.as_str().contains(".git/")
+        && !path.as_str().ends_with(".git")
+}
+
+/// A `go-import` element.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct GoImport {
+    root: String,
+    system: String,
+    repository: String,
+}
+
+/// The go-import of a page for this path.
+pub(super) fn go_import(page: &str, path: &ModulePath) -> Option<GoImport> {
+    let elements = page.split("<meta ").skip(1);
+    elements
+        .filter_map(|rest| {
+            let element = rest.split('>').next()?;
+            (attribute(element, "name")? == "go-import").then_some(())?;
+            let mut words = attribute(element, "content")?.split_whitespace();
+            Some(GoImport {
+                root: words.next()?.to_owned(),
+                system: words.next()?.to_owned(),
+                repository: words.next()?.to_owned(),
+            })
+        })
+        .find(|import| {
+            let rest = path.as_str().strip_prefix(import.root.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
+}
+
+fn attribute<'a>(element: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = element.split_once(&format!("{name}="))?;
+    let quote = rest
+        .chars()
+        .next()
+        .filter(|letter| matches!(letter, '"' | '\''))?;
+    rest.get(1..)?.split(quote).next()
+}
+
+/// Examines the way from a module path to its repository.
+pub(super) async fn examine(
+    machine: &Machine,
+    path: &ModulePath,
+    examined: &mut Examined,
+) -> Result<(), Failure> {
+    let import = if has_own_page(path) {
+        page(machine, path, examined).await?
+    } else {
+        named(path)
+    };
+    let Some(import) = import else {
+        return Ok(());
+    };
+    allowed(machine, path, &import, examined)?;
+    if import.system != "git" {
+        let stage = Stage::since(Instant::now(), "git", StageStatus::Skipped);
+        examined
+            .stages
+            .push(stage.seen(format!("{} is not examined", import.system)));
+        return Ok(());
+    }
+    repository(machine, path, &import, examined).await
+}
+
+/// A repository that the path names itself.
+fn named(path: &ModulePath) -> Option<GoImport> {
+    let text = path.as_str();
+    let root = match text.find(".git") {
+        Some(end) => text.get(..end + 4)?.to_owned(),
+        None => text.split('/').take(3).collect::<Vec<_>>().join("/"),
+    };
+    Some(GoImport {
+        repository: format!("https://{root}"),
+        root,
+        system: "git".into(),
+    })
+}
+
+/// Asks for the go-import page.
+async fn page(
+    machine: &Machine,
+    path: &ModulePath,
+    examined: &mut Examined,
+) -> Result<Option<GoImport>, Failure> {
+    let start = Instant::now();
+    let address = format!("https://{path}?go-get=1");
+    let Ok(url) = Url::parse(&address) else {
+        return Ok(None);
+    };
+    let mut report = machine.diagnose(&url, Expects::Anything).await;
+    let insecure = machine.matches("GOINSECURE", path.as_str());
+    if !report.clients.go.ok
+        && insecure
+        && let Ok(plain) = Url::parse(&format!("http://{path}?go-get=1"))
+    {
+        report = machine.diagnose(&plain, Expects::Anything).await;
+    }
+    let prefix = format!("unrecognized import path \"{path}\": ");
+    let findings = std::mem::take(&mut report.findings);
+    let (ok, words) = (report.clients.go.ok, go_words::no_answer(&report));
+    let answer = report.answer.clone();
+    examined.take(report);
+    if !ok {
+        return Err(Failure {
+            findings,
+            words: format!("{prefix}https fetch: {words}"),
+            is_absent: false,
+        });
+    }
+    let Some(answer) = answer else {
+        return Ok(None);
+    };
+    let redirected = !answer.redirects.is_empty();
+    let (cause, words) = match answer.status {
+        200 => match go_import(&answer.body, path) {
+            Some(import) => {
+                examined.stages.push(
+                    Stage::since(start, "git", StageStatus::Passed)
+                        .seen(format!("{} is at {}", import.root, import.repository)),
+                );
+                return Ok(Some(import));
+            }
+            None if redirected && asks_to_sign_in(&answer) => ("vcs-auth-https", no_meta(&address)),
+            None => ("goget-meta-missing", no_meta(&address)),
+        },
+        401 | 403 => ("vcs-auth-https", go_words::status(&address, &answer)),
+        404 | 410 => ("vcs-repo-not-found", go_words::status(&address, &answer)),
+        _ => ("goget-meta-missing", go_words::status(&address, &answer)),
+    };
+    let mut evidence = vec![format!(
+        "GET {address}: {} {}",
+        answer.status, answer.reason
+    )];
+    evidence.extend(
+        answer
+            .redirects
+            .iter()
+            .map(|place| format!("redirected to {place}")),
+    );
+    examined
+        .stages
+        .push(Stage::since(start, "git", StageStatus::Failed).seen(evidence.join("; ")));
+    Err(Failure {
+        findings: vec![finding(cause, Confidence::Likely, subject(path), evidence)],
+        words: format!("{prefix}{words}"),
+        is_absent: matches!(answer.status, 404 | 410),
+    })
+}
+
+fn no_meta(address: &str) -> String {
+    format!("parse {address}: no go-import meta tags ()")
+}
+
+/// A redirect to a page for people who are to sign in.
+fn asks_to_sign_in(answer: &Answer) -> bool {
+    let place = answer.url.to_ascii_lowercase();
+    let words = [
+        "sign_in", "signin", "sign-in", "login", "log_in", "auth", "sso",
+    ];
+    words.iter().any(|word| place.contains(word))
+}
+
+/// GOVCS, which go asks before it starts anything.
+fn allowed(
+    machine: &Machine,
+    path: &ModulePath,
+    import: &GoImport,
+    examined: &mut Examined,
+) -> Result<(), Failure> {
+    let is_private = machine.matches("GOPRIVATE", path.as_str());
+    let setting = machine.value("GOVCS");
+    if allows(&setting, path.as_str(), is_private, &import.system) {
+        return Ok(());
+    }
+    let kind = if is_private { "private" } else { "public" };
+    let evidence = format!(
+        "GOVCS={setting}: {} is not allowed for {kind} modules",
+        import.system
+    );
+    let stage = Stage::since(Instant::now(), "git", StageStatus::Failed);
+    examined.stages.push(stage.seen(evidence.clone()));
+    Err(Failure {
+        findings: vec![finding(
+            "vcs-disallowed",
+            Confidence::Certain,
+            subject(path),
+            [evidence],
+        )],
+        words: format!(
+            "unrecognized import path \"{path}\": GOVCS disallows using {} for {kind} {path}; see 'go help vcs'",
+            import.system
+        ),
+        is_absent: false,
+    })
+}
+
+/// `go help vcs`: the first rule that matches decides; without one, git and hg for public modules and
+/// everything for private ones. A setting that cannot be read allows nothing.
+fn allows(setting: &str, path: &str, is_private: bool, system: &str) -> bool {
+    if GoVcs::parse(setting).is_err() {
+        return false;
+    }
+    let rules = setting.split(',').chain(["public:git|hg", "private:all"]);
+    for rule in rules.filter(|rule| !rule.trim().is_empty()) {
+        let (pattern, systems) = rule.trim().split_once(':').unwrap_or((rule, ""));
+        let matches = match pattern {
+            "public" => !is_private,
+            "private" => is_private,
+            pattern => gomod::PathPatterns::parse(pattern).matches(path),
+        };
+        if matches {
+            return systems
+                .split('|')
+                .any(|allowed| allowed == "all" || allowed == system);
+        }
+    }
+    false
+}
+
+/// Asks the repository for its refs, as git does first.
+async fn repository(
+    machine: &Machine,
+    path: &ModulePath,
+    import: &GoImport,
+    examined: &mut Examined,
+) -> Result<(), Failure> {
+    let start = Instant::now();
+    let stage = |status| Stage::since(start, "git", status);
+    let repository = import.repository.trim_end_matches('/');
+    let url = format!("{repository}/info/refs?service=git-upload-pack");
+    let Some(url) = Url::parse(&url)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "https" | "http"))
+    else {
+        return over_git(machine, path, repository, examined).await;
+    };
+    let git = match machine.diagnose_as_git(&url).await {
+        Some(report) => report,
+        None => machine.diagnose(&url, Expects::Anything).await,
+    };
+    if !git.clients.git.ok && git.answer.is_none() {
+        let message = git.clients.git.message.clone();
+        let evidence: Vec<String> = git
+            .findings
+            .iter()
+            .flat_map(|found| found.evidence.iter().map(|evidence| evidence.text.clone()))
+            .chain([format!(
+                "go's own request to {repository} passes; git has another list of authorities"
+            )])
+            .collect();
+        let inner = git.findings.first().map(|found| found.cause);
+        examined.take(without_findings(git));
+        let mut found = finding("vcs-tls", Confidence::Certain, subject(path), evidence);
+        found.also_possible.extend(inner);
+        let said = format!("fatal: unable to access '{repository}/': {message}");
+        return Err(failed_git(repository, &said, vec![found], machine));
+    }
+    let answer = git.answer.clone();
+    examined.take(without_findings(git));
+    let Some(answer) = answer else {
+        return Ok(());
+    };
+    let origin = url.origin().ascii_serialization();
+    let (cause, said, hint) = match answer.status {
+        200 => {
+            examined
+                .stages
+                .push(stage(StageStatus::Passed).seen(format!("{repository} answers git")));
+            return Ok(());
+        }
+        401 | 403 => (
+            "vcs-auth-https",
+            format!("fatal: could not read Username for '{origin}': terminal prompts disabled"),
+            "\nConfirm the import path was entered correctly.\nIf this is a private repository, see \
+             https://golang.org/doc/faq#git_https for additional information.",
+        ),
+        404 | 410 => (
+            "vcs-repo-not-found",
+            format!(
+                "{}fatal: repository '{repository}/' not found",
+                remote(&answer)
+            ),
+            "",
+        ),
+        status => (
+            "vcs-network",
+            format!(
+                "fatal: unable to access '{repository}/': The requested URL returned error: {status}"
+            ),
+            "",
+        ),
+    };
+    let evidence = [format!("GET {url}: {} {}", answer.status, answer.reason)];
+    examined
+        .stages
+        .push(stage(StageStatus::Failed).seen(evidence.join("")));
+    let mut found = finding(cause, Confidence::Likely, subject(path), evidence);
+    // Code hosts hide what they have from whom they do not know.
+    found.also_possible = match cause {
+        "vcs-auth-https" => vec!["vcs-repo-not-found"],
+        "vcs-repo-not-found" => vec!["vcs-auth-https"],
+        _ => Vec::new(),
+    };
+    let mut failure = failed_git(repository, &said, vec![found], machine);
+    failure.words.push_str(hint);
+    Err(failure)
+}
+
+/// What only the git program can say: a repository over SSH. It lists the refs and keeps nothing.
+async fn over_git(
+    machine: &Machine,
+    path: &ModulePath,
+    repository: &str,
+    examined: &mut Examined,
+) -> Result<(), Failure> {
+    let start = Instant::now();
+    let stage = |status| Stage::since(start, "git", status);
+    let failed = match list_refs(machine, repository).await {
+        Ok(()) => {
+            let seen = format!("git lists the refs of {repository}");
+            examined.stages.push(stage(StageStatus::Passed).seen(seen));
+            return Ok(());
+        }
+        Err(NotListed::NoGit(why)) => {
+            examined.stages.push(stage(StageStatus::Skipped).seen(why));
+            return Ok(());
+        }
+        Err(NotListed::Refused(failed)) => failed,
+    };
+    let said = failed.upstream_text.as_deref().unwrap_or(&failed.text);
+    examined
+        .stages
+        .push(stage(StageStatus::Failed).seen(format!("git ls-remote {repository}")));
+    // Git's own words are read as those of a log are.
+    let read = diagnosis::explain(said).into_iter().next();
+    let lines = said.lines().map(str::to_owned);
+    let found = match read {
+        Some(read) => finding(read.cause, read.confidence, subject(path), lines),
+        None => finding("vcs-network", Confidence::Possible, subject(path), lines),
+    };
+    // The blank line that git writes there is not kept by who read it.
+    let said = said.replace("repository.\nPlease", "repository.\n\nPlease");
+    let said: Vec<&str> = said.lines().collect();
+    Err(failed_git(
+        repository,
+        &said.join("\n\t"),
+        vec![found],
+        machine,
+    ))
+}
+
+/// Why git listed nothing.
+enum NotListed {
+    /// It could not be asked.
+    NoGit(String),
+    Refused(Box<SourceFailure>),
+}
+
+async fn list_refs(machine: &Machine, repository: &str) -> Result<(), NotListed> {
+    let no_git = |error: &dyn std::fmt::Display| NotListed::NoGit(error.to_string());
+    let url = RepositoryUrl::parse(repository).map_err(|error| no_git(&error))?;
+    let folder = tempfile::tempdir().map_err(|error| no_git(&error))?;
+    let variables = machine.go_env.environment().pairs();
+    let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let mut options = GitOptions::new(folder.path(), variables.collect());
+    options.longest_process = Duration::from_secs(20);
+    let git = Git::find(options).await.map_err(|error| no_git(&error))?;
+    let opened = git.open(&url, Trust::Named);
+    let opened = opened.map_err(|error| NotListed::Refused(error.0))?;
+    let listed = opened.refs(Freshness::Recent).await;
+    listed
+        .map(|_| ())
+        .map_err(|error| NotListed::Refused(error.0))
+}
+
+fn without_findings(mut report: tlsdoctor::Report) -> tlsdoctor::Report {
+    report.findings.clear();
+    report
+}
+
+/// Git repeats a plain text behind `remote:`.
+fn remote(answer: &Answer) -> String {
+    let is_plain = answer
+        .content_type
+        .as_deref()
+        .is_some_and(|kind| kind.starts_with("text/plain"));
+    match is_plain {
+        true => answer
+            .body
+            .lines()
+            .map(|line| format!("remote: {line}\n\t"))
+            .collect(),
+        false => String::new(),
+    }
+}
+
+fn failed_git(
+    repository: &str,
+    said: &str,
+    findings: Vec<diagnosis::Finding>,
+    machine: &Machine,
+) -> Failure {
+    let cache = machine.value("GOMODCACHE");
+    Failure {
+        findings,
+        words: format!(
+            "invalid version: git ls-remote -q --end-of-options {repository} in {cache}/cache/vcs/…: exit status 128:\n\t{said}"
+        ),
+        is_absent: false,
+    }
+}
+
+fn subject(path: &ModulePath) -> Subject {
+    Subject {
+        host: path.as_str().split('/').next().map(str::to_owned),
+        module: Some(path.to_string()),
+        version: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_go_import_of_a_page_is_found_for_its_path_only() {
+        let page = "<html><head><meta name=\"go-import\" content=\"a.example/x git https://a.example/x.git\"></head>";
+        let check = |path: &str, expected: Option<&str>| {
+            let found = go_import(page, &ModulePath::parse(path).unwrap());
+            assert_eq!(
+                found.map(|import| import.repository).as_deref(),
+                expected,
+                "{path}"
+            );
+        };
+        check("a.example/x", Some("https://a.example/x.git"));
+        check("a.example/x/sub", Some("https://a.example/x.git"));
+        check("a.example/xy", None);
+    }
+
+    #[test]
+    fn govcs_allows_git_and_hg_for_public_modules_unless_a_rule_says_otherwise() {
+        let check = |setting: &str, is_private: bool, system: &str, expected: bool| {
+            let allowed = allows(setting, "a.example/x", is_private, system);
+            assert_eq!(allowed, expected, "{setting} {system}");
+        };
+        check("public:git|hg,private:all", false, "git", true);
+        check("public:git|hg,private:all", false, "svn", false);
+        check("public:git|hg,private:all", true, "svn", true);
+        check("a.example:svn", false, "svn", true);
+        check("a.example:off", false, "git", false);
+    }
+}
