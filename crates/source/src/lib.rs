@@ -2,7 +2,8 @@
 //! database's client.
 //!
 //! The binary calls [`build()`] with the GOPROXY list and gets one [`Source`]: private names stop at
-//! [`privacy::PrivateAware`], then [`Chain`] walks the list and asks each [`Upstream`] or [`FileSource`].
+//! [`privacy::PrivateAware`], which asks [`DirectSource`] for them and nobody else; for all others [`Chain`]
+//! walks the list and asks each [`Upstream`], [`FileSource`] or [`DirectSource`].
 //! The crate writes what it fetches into a [`Sink`] and stores nothing; whether a file is the right one is
 //! for the sink to say. It reads no environment variable and names no status for our own clients. Private
 //! names stop at one function, [`privacy::Privacy::route`], on every way out.
