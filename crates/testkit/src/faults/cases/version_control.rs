@@ -128,9 +128,10 @@ fn over_ssh(lab: &Lab, known_hosts: fn(&SshServer) -> String, option: &str) -> P
     std::fs::create_dir(&folder).unwrap();
     let known = folder.join("known_hosts");
     std::fs::write(&known, known_hosts(&server)).unwrap();
-    // The name exists nowhere; whatever ssh sends goes to the server's port.
+    // The name exists nowhere; whatever ssh sends goes to the server's port. Ssh hangs up on its command when it
+    // ends, which must live on to end what reads.
     let way = format!(
-        "bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port}; cat <&3 2>/dev/null & cat >&3 2>/dev/null; kill $!'"
+        "bash -c 'trap \"\" HUP; exec 3<>/dev/tcp/127.0.0.1/{port}; cat <&3 2>/dev/null & cat >&3 2>/dev/null; kill $!'"
     );
     let config = folder.join("config");
     let settings = format!(
