@@ -2,9 +2,11 @@
 
 use super::GitRepository;
 use crate::assert_loopback;
+use rustix::process::{Pid, Signal, kill_process_group};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -176,7 +178,6 @@ fn accept(
             break;
         }
         assert_loopback(peer);
-        children.retain_mut(|child| child.try_wait().unwrap().is_none());
         let input = OwnedFd::from(stream.try_clone().unwrap());
         let output = OwnedFd::from(stream);
         let child = Command::new(sshd)
@@ -188,12 +189,15 @@ fn accept(
             .stdin(Stdio::from(input))
             .stdout(Stdio::from(output))
             .stderr(Stdio::null())
+            .process_group(0)
             .spawn()
             .expect("sshd starts");
         children.push(child);
     }
+    // Each has a child of its own, which would outlive it. None was waited for before, so that no number in use
+    // now is another's.
     for mut child in children {
-        let _ = child.kill();
+        let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
         let _ = child.wait();
     }
 }
