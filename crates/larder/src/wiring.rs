@@ -5,7 +5,7 @@ mod checksums;
 mod credentials;
 mod direct;
 
-pub(crate) use auth::{AuthTools, auth_tools};
+pub(crate) use auth::{AuthTools, auth_tools, direct_source};
 
 use crate::settings::complaint::Complaint;
 use crate::settings::config::{Config, Listen, LogFormat};

@@ -4,6 +4,7 @@
 //! and `.mod`, the checksum database with its proofs, the zip; each GOPROXY entry in turn, with the reason why it did
 //! not answer. Every byte is verified as `go` would. Nothing is kept.
 
+mod direct;
 mod picture;
 mod walk;
 
@@ -56,7 +57,7 @@ pub(crate) fn trace(environment: &Environment, question: &Question, form: Form) 
     if form == Form::Text && std::io::stderr().is_terminal() {
         terminal::talk(&format!("asking for {}…\n", question.module_path));
     }
-    let walked = runtime.block_on(walk::walk(&plan, client));
+    let walked = runtime.block_on(walk::walk(&plan, environment, client));
     // Lookups of names that hang must not keep the process.
     runtime.shutdown_background();
     let shown = match (form, question.curl) {

@@ -1,4 +1,4 @@
-//! What `larder auth test` asks with: the server's own ways to a repository, without a server.
+//! What `larder auth test` and `larder trace` ask with: the server's own ways to a repository, without a server.
 
 use super::credentials::rules_and_probe;
 use super::direct::{discovery_options, git_options};
@@ -7,7 +7,11 @@ use crate::settings::complaint::Complaint;
 use crate::settings::config::Config;
 use proxy::observe::Metrics;
 use source::privacy::Privacy;
-use source::{AddressGuard, CredentialRules, Discovery, Git, Repositories, RepositoryProbe, Roots};
+use source::{
+    AddressGuard, CredentialRules, Direct, DirectOptions, Discovery, Git, GitObserver,
+    Repositories, RepositoryProbe, Roots, Source,
+};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Everything that a test of credentials asks.
@@ -43,4 +47,31 @@ pub(crate) async fn auth_tools(config: &Config) -> Result<AuthTools, Complaint> 
         probe,
         _folder: folder,
     })
+}
+
+/// The source of modules straight from repositories, with mirrors in `folder`; `observer` is told of git's
+/// processes.
+pub(crate) async fn direct_source(
+    config: &Config,
+    folder: &Path,
+    observer: Arc<dyn GitObserver>,
+) -> Result<Arc<dyn Source>, Complaint> {
+    let guard = Arc::new(AddressGuard::new(config.credentials.hosts()));
+    let http = upstream_options(config, "trace", &Metrics::new())?;
+    let (rules, probe) = rules_and_probe(config, &guard, &http);
+    let mut git = git_options(config, folder, &guard).map_err(Complaint::new)?;
+    git.credentials = rules.clone();
+    git.probe = probe;
+    git.observer = observer;
+    let privacy = Arc::new(Privacy {
+        private: config.private.clone(),
+        no_sumdb: config.no_sumdb.clone(),
+    });
+    let discovery = discovery_options(config, privacy, guard, http, rules);
+    let (direct, _found) = Direct::with_git(DirectOptions { git, discovery })
+        .await
+        .map_err(Complaint::from_error)?;
+    direct
+        .source()
+        .map_err(|why| Complaint::new(why.to_string()))
 }

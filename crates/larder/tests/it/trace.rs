@@ -1,6 +1,6 @@
 //! `larder trace` shows what `go get` asks, and says what go would.
 use crate::{expect_parts, hello, larder};
-use testkit::{Exited, FakeSumdb, FakeUpstream, Module, TestCa, ZipVariant};
+use testkit::{Exited, FakeSumdb, FakeUpstream, GitRepository, Module, TestCa, ZipVariant};
 
 fn trace(list: &str, variables: &[(&str, &str)], arguments: &[&str]) -> Exited {
     let mut builder = larder().env("GOPROXY", list).env("GOSUMDB", "off");
@@ -95,16 +95,54 @@ fn entries_that_do_not_answer_are_named_with_the_reason() {
     expect_parts(&exited.stdout, &["`,` lets nobody else be asked"]);
 }
 
+/// A module at `git.corp.example/lib.git`, which the user's git configuration leads to a folder.
+fn private_module(arguments: &[&str]) -> (FakeUpstream, Exited) {
+    let repository = GitRepository::new();
+    let commit = repository
+        .commit("main")
+        .file("go.mod", "module git.corp.example/lib.git\n")
+        .file("lib.go", "package lib\n")
+        .write();
+    repository.tag("v1.0.0", &commit);
+    let upstream = FakeUpstream::start();
+    let key = format!("url.file://{}.insteadOf", repository.folder().display());
+    let path = std::env::var("PATH").unwrap();
+    let variables = [
+        ("GOPRIVATE", "git.corp.example"),
+        ("PATH", &path),
+        ("LARDER_GIT_PROTOCOLS", "https,file"),
+        ("GIT_CONFIG_COUNT", "1"),
+        ("GIT_CONFIG_KEY_0", &key),
+        ("GIT_CONFIG_VALUE_0", "https://git.corp.example/lib"),
+    ];
+    let exited = trace(&upstream.url(), &variables, arguments);
+    (upstream, exited)
+}
+
 #[test]
-fn a_private_name_is_asked_of_nobody() {
-    let upstream = FakeUpstream::with(&[hello()]);
-    let exited = trace(
-        &upstream.url(),
-        &[("GOPRIVATE", "example.com")],
-        &["example.com/hello"],
-    );
-    assert_eq!(exited.status.code(), Some(1));
-    expect_parts(&exited.stdout, &["no proxy is asked"]);
+fn a_private_module_is_walked_to_its_repository_and_nobody_else_hears_of_it() {
+    let (upstream, exited) = private_module(&["git.corp.example/lib.git", "--json"]);
+    assert!(exited.status.success(), "{exited:?}");
+    let said = json(&exited);
+    assert_eq!(said["version"], "v1.0.0");
+    let steps: Vec<&str> = said["direct"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| step["what"].as_str().unwrap())
+        .collect();
+    assert_eq!(steps, ["latest", "mod", "zip"]);
+    assert_eq!(said["direct"][0]["repository"], "https://git.corp.example/lib");
+    let kinds = said["direct"][0]["processes"].as_array().unwrap();
+    assert!(kinds.iter().any(|process| process["kind"] == "listing"), "{said:#}");
+    assert_eq!(upstream.total(), 0);
+}
+
+#[test]
+fn a_private_version_that_is_not_there_is_told_in_gos_words() {
+    let (upstream, exited) = private_module(&["git.corp.example/lib.git@v9.9.9"]);
+    assert_eq!(exited.status.code(), Some(1), "{exited:?}");
+    expect_parts(&exited.stdout, &["no proxy is asked", "unknown revision v9.9.9"]);
     assert_eq!(upstream.total(), 0);
 }
 

@@ -58,6 +58,11 @@ impl Direct {
         }
     }
 
+    /// The source, or why there is none.
+    pub fn source(&self) -> Result<Arc<dyn Source>, Arc<str>> {
+        self.source.clone()
+    }
+
     /// Looks for git and makes the source.
     pub async fn with_git(options: DirectOptions) -> Result<(Self, GitFound), DirectError> {
         let DirectOptions { git, discovery } = options;

@@ -58,6 +58,7 @@ pub(super) fn waterfall(walked: &Walked) -> String {
             text.push_str(&peer_lines(exchange, is_new));
         }
     }
+    text.push_str(&direct_lines(walked));
     text.push_str("\n· name   - connection   = TLS   ░ waiting   █ body\n");
     for note in &walked.notes {
         let _ = writeln!(text, "note: {note}");
@@ -78,6 +79,37 @@ pub(super) fn waterfall(walked: &Walked) -> String {
     }
     if let Some(failure) = &walked.failure {
         let _ = writeln!(text, "✗ {failure}");
+    }
+    text
+}
+
+/// The questions to a repository, each with its git processes.
+fn direct_lines(walked: &Walked) -> String {
+    let mut text = String::new();
+    let mut repository = "";
+    for step in &walked.direct {
+        if step.repository != repository {
+            repository = &step.repository;
+            let _ = writeln!(text, "\n{repository} (git)");
+        }
+        let _ = writeln!(
+            text,
+            "  {:<17} {:<13} {:>7.1} ms",
+            step.what,
+            size(step.bytes),
+            step.ms
+        );
+        for process in &step.processes {
+            let sign = if process.succeeded { "✓" } else { "✗" };
+            let _ = writeln!(
+                text,
+                "      {sign} git {} {:.1} ms",
+                process.kind, process.ms
+            );
+        }
+        if let Some(error) = &step.error {
+            let _ = writeln!(text, "      ✗ {error}");
+        }
     }
     text
 }

@@ -1,9 +1,11 @@
 //! The walk itself: which questions, to whom, in which order.
 
 use super::Question;
+use super::direct::{DirectStep, DirectWalk};
 use crate::go_env::GoEnv;
 use crate::go_env::effective;
 use crate::settings::complaint::Complaint;
+use crate::settings::environment::Environment;
 use crate::timed_http::{Exchange, Reply, TimedClient, shown};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -17,7 +19,7 @@ use gomod::{
 use http::Method;
 use serde_json::json;
 use source::sumdb::{
-    ChecksumSource, ChosenTransport, Database, MemoryState, SumdbHttp, TransportError,
+    ChecksumSource, Checksums, ChosenTransport, Database, MemoryState, SumdbHttp, TransportError,
 };
 use std::sync::Arc;
 
@@ -49,6 +51,8 @@ pub(super) struct Walked {
     pub(super) module_path: ModulePath,
     pub(super) version: Option<Version>,
     pub(super) requests: Vec<(Step, Exchange)>,
+    /// What was asked of a repository.
+    pub(super) direct: Vec<DirectStep>,
     /// Why entries of the list did not answer, and which one did.
     pub(super) notes: Vec<String>,
     pub(super) verified: Vec<Verdict>,
@@ -94,7 +98,7 @@ impl Plan {
 }
 
 /// Why one entry did not bring the module.
-enum Failed {
+pub(super) enum Failed {
     /// 404 or 410: the next one is asked.
     Absent(String),
     /// Anything else: the next one is asked only behind a `|`.
@@ -110,18 +114,25 @@ impl Failed {
 }
 
 /// Walks the list until one entry brings the module.
-pub(super) async fn walk(plan: &Plan, client: Arc<TimedClient>) -> Walked {
+pub(super) async fn walk(
+    plan: &Plan,
+    environment: &Environment,
+    client: Arc<TimedClient>,
+) -> Walked {
     let mut walked = Walked {
         module_path: plan.module_path.clone(),
         version: None,
         requests: Vec::new(),
+        direct: Vec::new(),
         notes: Vec::new(),
         verified: Vec::new(),
         failure: None,
     };
     if let Some(reason) = plan.bypass {
         walked.notes.push(reason.to_owned());
-        walked.failure = Some(direct_words(&plan.module_path));
+        if let Err(failed) = direct(plan, environment, &client, &mut walked).await {
+            walked.failure = Some(failed.text().to_owned());
+        }
         return walked;
     }
     let mut last = String::from("GOPROXY=off: nothing may be downloaded");
@@ -129,8 +140,10 @@ pub(super) async fn walk(plan: &Plan, client: Arc<TimedClient>) -> Walked {
         let proxy = match entry {
             ProxyEntry::Proxy(proxy) => proxy,
             ProxyEntry::Direct => {
-                walked.notes.push("`direct` is next".into());
-                last = direct_words(&plan.module_path);
+                match direct(plan, environment, &client, &mut walked).await {
+                    Ok(()) => return walked,
+                    Err(failed) => failed.text().clone_into(&mut last),
+                }
                 break;
             }
             ProxyEntry::Off => {
@@ -169,11 +182,28 @@ pub(super) async fn walk(plan: &Plan, client: Arc<TimedClient>) -> Walked {
     walked
 }
 
-fn direct_words(module_path: &ModulePath) -> String {
-    format!(
-        "{module_path} would be fetched from version control: `larder env route {module_path}` says from where, and \
-         `larder doctor` whether that works"
-    )
+/// The module straight from its repository.
+async fn direct(
+    plan: &Plan,
+    environment: &Environment,
+    client: &Arc<TimedClient>,
+    walked: &mut Walked,
+) -> Result<(), Failed> {
+    let way = DirectWalk::new(environment).await.map_err(Failed::Broken)?;
+    let version = way
+        .choose(&plan.module_path, &plan.query, &mut walked.direct)
+        .await?;
+    let module = ModuleVersion::new(plan.module_path.clone(), version.clone())
+        .map_err(|error| Failed::Broken(error.to_string()))?;
+    walked.version = Some(version);
+    let go_mod = way
+        .file(&module, FileKind::Mod, ANSWER_BYTES, &mut walked.direct)
+        .await?;
+    let checksums = checksums(plan, client, "direct", walked, &module).await;
+    let zip = way
+        .file(&module, FileKind::Zip, ZIP_BYTES, &mut walked.direct)
+        .await?;
+    judge(plan, walked, &module, &go_mod, &zip, checksums)
 }
 
 /// One entry of the list, asked for everything.
@@ -191,47 +221,10 @@ impl Visit<'_> {
             .map_err(|error| Failed::Broken(error.to_string()))?;
         self.walked.version = Some(version);
         let go_mod = self.file(&module, FileKind::Mod).await?;
-        let go_mod_hash = GoModHash::of(&go_mod);
-        let checksums = self.checksums(&module).await;
+        let asked = self.base.to_string();
+        let checksums = checksums(self.plan, self.client, &asked, self.walked, &module).await;
         let zip = self.file(&module, FileKind::Zip).await?;
-        let report = check_and_hash(zip.as_ref(), zip.len() as u64, &module, &Limits::default())
-            .map_err(|error| Failed::Broken(format!("{module}: the zip is no good: {error}")))?;
-        let judge =
-            |file, hash: H1, expected: Option<H1>, checksums: &Result<(String, _), String>| {
-                let by = match (checksums, expected) {
-                    (Ok((database, _)), Some(expected)) if expected == hash => Ok(database.clone()),
-                    (Ok((database, _)), Some(expected)) => {
-                        Err(format!("SECURITY: {database} says {expected}"))
-                    }
-                    (Ok((database, _)), None) => Err(format!("{database} says nothing of it")),
-                    (Err(reason), _) => Err(reason.clone()),
-                };
-                Verdict {
-                    file,
-                    hash: hash.to_string(),
-                    by,
-                }
-            };
-        let expected = checksums.as_ref().ok().map(|(_, checksums)| checksums);
-        let expected_mod =
-            expected.and_then(|sums: &source::sumdb::Checksums| sums.go_mod.map(|hash| hash.0));
-        let expected_zip = expected.and_then(|sums| sums.zip.map(|hash| hash.0));
-        let verdicts = [
-            judge("mod", go_mod_hash.0, expected_mod, &checksums),
-            judge("zip", report.hash.0, expected_zip, &checksums),
-        ];
-        let refused = verdicts
-            .iter()
-            .filter_map(|verdict| verdict.by.as_ref().err())
-            .find(|reason| reason.starts_with("SECURITY"))
-            .cloned();
-        self.walked.verified.extend(verdicts);
-        match (refused, checksums) {
-            (Some(refused), _) => Err(Failed::Broken(format!("{module}: {refused}"))),
-            // Go fails too when the database does: there is no soft failure (rule 71).
-            (None, Err(reason)) if self.plan.database.is_ok() => Err(Failed::Broken(reason)),
-            (None, _) => Ok(()),
-        }
+        judge(self.plan, self.walked, &module, &go_mod, &zip, checksums)
     }
 
     /// The version that the query means at this entry.
@@ -321,7 +314,7 @@ impl Visit<'_> {
             ));
         }
         let exchange = self.client.ask(Method::GET, url.expose(), &[], limit).await;
-        self.note_requests(what);
+        note_requests(self.client, self.walked, &self.base.to_string(), what);
         match &exchange.result {
             Ok(reply) if reply.status == 200 => Ok(reply.body.clone()),
             Ok(reply) => {
@@ -334,41 +327,89 @@ impl Visit<'_> {
             Err(error) => Err(Failed::Broken(format!("{what}: {error}"))),
         }
     }
+}
 
-    /// Takes the client's record under a name.
-    fn note_requests(&mut self, what: &'static str) {
-        let asked = self.base.to_string();
-        let requests = self.client.take_record().into_iter().map(|exchange| {
-            let asked = asked.clone();
-            (Step { what, asked }, exchange)
-        });
-        self.walked.requests.extend(requests);
-    }
+/// What a database says, under its name.
+type Said = Result<(String, Checksums), String>;
 
-    /// What the checksum database says, its proofs checked.
-    async fn checksums(
-        &mut self,
-        module: &ModuleVersion,
-    ) -> Result<(String, source::sumdb::Checksums), String> {
-        let (verifier, url) = match &self.plan.database {
-            Ok(SumdbSetting::Database { verifier, url }) => (verifier.clone(), url.clone()),
-            Ok(SumdbSetting::Off) => return Err("GOSUMDB=off".into()),
-            Err(reason) => return Err((*reason).to_owned()),
+/// Compares both files with what the database says, and keeps the verdicts.
+fn judge(
+    plan: &Plan,
+    walked: &mut Walked,
+    module: &ModuleVersion,
+    go_mod: &[u8],
+    zip: &[u8],
+    checksums: Said,
+) -> Result<(), Failed> {
+    let report = check_and_hash(zip, zip.len() as u64, module, &Limits::default())
+        .map_err(|error| Failed::Broken(format!("{module}: the zip is no good: {error}")))?;
+    let verdict = |file, hash: H1, expected: fn(&Checksums) -> Option<H1>| {
+        let by = match &checksums {
+            Ok((database, sums)) => match expected(sums) {
+                Some(expected) if expected == hash => Ok(database.clone()),
+                Some(expected) => Err(format!("SECURITY: {database} says {expected}")),
+                None => Err(format!("{database} says nothing of it")),
+            },
+            Err(reason) => Err(reason.clone()),
         };
-        let name = verifier.name().to_owned();
-        let http = Arc::new(TimedSumdb(self.client.clone()));
-        let transport = ChosenTransport::new(&name, url, &self.plan.entries, http);
-        let database = Database::new(
-            verifier,
-            Arc::new(transport),
-            Arc::new(MemoryState::default()),
-        );
-        let looked_up = database.lookup(module).await;
-        self.note_requests("checksum database");
-        looked_up
-            .map(|checksums| (name, checksums))
-            .map_err(|error| error.to_string())
+        Verdict {
+            file,
+            hash: hash.to_string(),
+            by,
+        }
+    };
+    let verdicts = [
+        verdict("mod", GoModHash::of(go_mod).0, |sums| {
+            sums.go_mod.map(|hash| hash.0)
+        }),
+        verdict("zip", report.hash.0, |sums| sums.zip.map(|hash| hash.0)),
+    ];
+    let refused = verdicts
+        .iter()
+        .filter_map(|verdict| verdict.by.as_ref().err())
+        .find(|reason| reason.starts_with("SECURITY"))
+        .cloned();
+    walked.verified.extend(verdicts);
+    match (refused, checksums) {
+        (Some(refused), _) => Err(Failed::Broken(format!("{module}: {refused}"))),
+        // Go fails too when the database does: there is no soft failure (rule 71).
+        (None, Err(reason)) if plan.database.is_ok() => Err(Failed::Broken(reason)),
+        (None, _) => Ok(()),
     }
+}
+
+/// What the checksum database says, its proofs checked.
+async fn checksums(
+    plan: &Plan,
+    client: &Arc<TimedClient>,
+    asked: &str,
+    walked: &mut Walked,
+    module: &ModuleVersion,
+) -> Said {
+    let (verifier, url) = match &plan.database {
+        Ok(SumdbSetting::Database { verifier, url }) => (verifier.clone(), url.clone()),
+        Ok(SumdbSetting::Off) => return Err("GOSUMDB=off".into()),
+        Err(reason) => return Err((*reason).to_owned()),
+    };
+    let name = verifier.name().to_owned();
+    let http = Arc::new(TimedSumdb(client.clone()));
+    let transport = ChosenTransport::new(&name, url, &plan.entries, http);
+    let state = Arc::new(MemoryState::default());
+    let database = Database::new(verifier, Arc::new(transport), state);
+    let looked_up = database.lookup(module).await;
+    note_requests(client, walked, asked, "checksum database");
+    looked_up
+        .map(|checksums| (name, checksums))
+        .map_err(|error| error.to_string())
+}
+
+/// Takes the client's record under a name.
+fn note_requests(client: &TimedClient, walked: &mut Walked, asked: &str, what: &'static str) {
+    let requests = client.take_record().into_iter().map(|exchange| {
+        let asked = asked.to_owned();
+        (Step { what, asked }, exchange)
+    });
+    walked.requests.extend(requests);
 }
 
 /// The checksum database over the client that is timed.
@@ -479,6 +520,7 @@ impl Walked {
             "module": self.module_path.as_str(),
             "version": self.version.as_ref().map(Version::as_str),
             "requests": requests,
+            "direct": self.direct,
             "notes": self.notes,
             "verified": verified,
             "failure": self.failure,
