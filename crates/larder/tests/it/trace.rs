@@ -132,9 +132,15 @@ fn a_private_module_is_walked_to_its_repository_and_nobody_else_hears_of_it() {
         .map(|step| step["what"].as_str().unwrap())
         .collect();
     assert_eq!(steps, ["latest", "mod", "zip"]);
-    assert_eq!(said["direct"][0]["repository"], "https://git.corp.example/lib");
+    assert_eq!(
+        said["direct"][0]["repository"],
+        "https://git.corp.example/lib"
+    );
     let kinds = said["direct"][0]["processes"].as_array().unwrap();
-    assert!(kinds.iter().any(|process| process["kind"] == "listing"), "{said:#}");
+    assert!(
+        kinds.iter().any(|process| process["kind"] == "listing"),
+        "{said:#}"
+    );
     assert_eq!(upstream.total(), 0);
 }
 
@@ -142,7 +148,10 @@ fn a_private_module_is_walked_to_its_repository_and_nobody_else_hears_of_it() {
 fn a_private_version_that_is_not_there_is_told_in_gos_words() {
     let (upstream, exited) = private_module(&["git.corp.example/lib.git@v9.9.9"]);
     assert_eq!(exited.status.code(), Some(1), "{exited:?}");
-    expect_parts(&exited.stdout, &["no proxy is asked", "unknown revision v9.9.9"]);
+    expect_parts(
+        &exited.stdout,
+        &["no proxy is asked", "unknown revision v9.9.9"],
+    );
     assert_eq!(upstream.total(), 0);
 }
 
