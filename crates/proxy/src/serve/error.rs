@@ -215,10 +215,21 @@ fn source(error: &SourceError) -> Parts {
     };
     // What upstream wrote of an absence is what the go command would show without us; our own
     // sentence would say less.
-    let ours = match (&failure.upstream_text, &failure.url) {
-        (Some(_), _) if error.is_absence() => None,
-        (_, Some(url)) => Some(format!("{url}: {}", failure.text)),
-        (_, None) => Some(failure.text.clone()),
+    let with_url = match &failure.url {
+        Some(url) if !failure.text.contains(url.as_str()) => format!("{url}: {}", failure.text),
+        Some(_) | None => failure.text.clone(),
+    };
+    let ours = match (&failure.asked, &failure.upstream_text) {
+        (Asked::ModuleProxy, Some(_)) if error.is_absence() => None,
+        (Asked::ModuleProxy, _) => Some(with_url),
+        (Asked::Repository { module_path }, _)
+            if failure.text.starts_with(module_path.as_str())
+                || failure.text.starts_with("module ") =>
+        {
+            Some(failure.text.clone())
+        }
+        // The go command begins so, and other tools read it.
+        (Asked::Repository { module_path }, _) => Some(format!("{module_path}: {with_url}")),
     };
     // Some faults are a list of files: its first line heads the body.
     let (head, list) = match ours.as_deref().map(|text| text.split_once('\n')) {
@@ -465,7 +476,8 @@ mod tests {
         assert!(said.body.len() <= BODY_BYTES, "{}", said.body);
         let lines: Vec<&str> = said.body.lines().collect();
         assert_eq!(lines.len(), BODY_LINES);
-        assert_eq!(lines[0], format!("https://git.example/team/tool: {text}"));
+        let url = "https://git.example/team/tool";
+        assert_eq!(lines[0], format!("git.example/team/tool: {url}: {text}"));
         assert_eq!(lines[6], rule);
         assert!(lines[7].ends_with("`larder auth test git.example/team/tool`"));
     }

@@ -113,6 +113,14 @@ pub(super) fn failure(
     error
 }
 
+/// How a child ended, in Go's words.
+pub(super) fn ending(status: std::process::ExitStatus) -> String {
+    match status.code() {
+        Some(code) => format!("exit status {code}"),
+        None => "killed by a signal".to_owned(),
+    }
+}
+
 /// An address that may not be dialled for a request.
 pub(super) fn forbidden(url: &RepositoryUrl, text: impl Into<String>) -> SourceError {
     let mut error = failure(

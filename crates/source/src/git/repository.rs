@@ -145,7 +145,7 @@ impl GitRepository {
             .await?;
         if !finished.status.success() {
             return Err(self
-                .listing_failed(&finished.stderr, credential.as_ref(), began.elapsed())
+                .listing_failed(&finished, credential.as_ref(), began.elapsed())
                 .await);
         }
         let refs = Refs::parse(&String::from_utf8_lossy(&finished.stdout));
@@ -165,13 +165,15 @@ impl GitRepository {
     /// What a listing's failure means. Whoever may not read is told "not found", too: the probe decides.
     async fn listing_failed(
         &self,
-        stderr: &str,
+        finished: &Finished,
         credential: Option<&Credential>,
         elapsed: Duration,
     ) -> SourceError {
-        let stderr = failure::clean(stderr, credential);
+        let stderr = failure::clean(&finished.stderr, credential);
         let said = failure::meaning(&stderr);
         let url = &self.url;
+        // As the go command writes of the same failure, so that what people search for is found.
+        let ended = format!("git ls-remote {url}: {}", failure::ending(finished.status));
         let fail = |kind, text: String| {
             let mut error = failure::tried(
                 failure::failure(kind, url, text, &stderr, elapsed),
@@ -188,7 +190,7 @@ impl GitRepository {
             error
         };
         if let Meaning::Kind(kind) = said {
-            return fail(kind, format!("git could not list {url}"));
+            return fail(kind, ended);
         }
         // Where a rewritten address led, the probe is not sent with what was meant for that place.
         let is_rewritten = self
@@ -207,21 +209,21 @@ impl GitRepository {
         {
             HostVerdict::Absent(how) => fail(
                 SourceErrorKind::NotExist,
-                format!("there is no repository at {url}: {how}"),
+                format!("{ended}: there is no such repository: {how}"),
             ),
             HostVerdict::Refused(how) => fail(
                 SourceErrorKind::Refused,
-                format!("{url} may not be read: {how}"),
+                format!("{ended}: it may not be read: {how}"),
             ),
             HostVerdict::Unproven(how) if said == Meaning::NotFound => fail(
                 SourceErrorKind::Refused,
                 format!(
-                    "the host says that there is no repository at {url}, as it would to those who may not read it: {how}"
+                    "{ended}: the host says that there is no such repository, as it would to those who may not read it: {how}"
                 ),
             ),
             HostVerdict::Unproven(how) => fail(
                 SourceErrorKind::Refused,
-                format!("the host wants to know who asks for {url}: {how}"),
+                format!("{ended}: the host wants to know who asks: {how}"),
             ),
         }
     }
