@@ -70,12 +70,36 @@ const PHRASES: &[(&str, Meaning)] = {
     ]
 };
 
+/// What git says of files of the mirror itself, in lower case.
+const DAMAGE: &[&str] = &[
+    "bad shallow line",
+    "shallow file has changed",
+    "does not point to a valid object",
+    "does not match index",
+    "far too short to be a packfile",
+    "cannot be accessed",
+];
+
+/// The line by which a failed transport blames what is here rather than the host, if one does. What the host
+/// says of itself blames nothing here.
+pub(super) fn damage(stderr: &str) -> Option<String> {
+    let line = stderr.lines().find(|line| {
+        let words = without_quoted(line).to_ascii_lowercase();
+        !words.starts_with("remote:") && DAMAGE.iter().any(|phrase| words.contains(phrase))
+    })?;
+    Some(last_words(line))
+}
+
+/// What stands in quotes is an address or a name: its words say nothing.
+fn without_quoted(line: &str) -> String {
+    line.split('\'').step_by(2).collect::<Vec<_>>().join("''")
+}
+
 /// Reads the words of a failed transport.
 pub(super) fn meaning(stderr: &str) -> Meaning {
-    // What stands in quotes is an address or a name: its words say nothing.
     let words = stderr
         .lines()
-        .map(|line| line.split('\'').step_by(2).collect::<Vec<_>>().join("''"))
+        .map(without_quoted)
         .collect::<Vec<_>>()
         .join("\n")
         .to_ascii_lowercase();
@@ -346,6 +370,19 @@ mod tests {
         check("Host key verification failed.", Meaning::Kind(Refused));
         check("something new", Meaning::Kind(Unreachable));
         check("", Meaning::Kind(Unreachable));
+    }
+
+    #[test]
+    fn only_git_itself_can_blame_the_mirror() {
+        let check = |stderr: &str, expected: Option<&str>| {
+            assert_eq!(damage(stderr).as_deref(), expected, "{stderr}");
+        };
+        let bad = "fatal: bad shallow line: garbage";
+        check(bad, Some(bad));
+        check(&format!("remote: hello\n{bad}\n"), Some(bad));
+        check(&format!("remote: {bad}"), None);
+        check("fatal: no ref 'bad shallow line' there", None);
+        check("fatal: early EOF", None);
     }
 
     #[test]

@@ -156,6 +156,10 @@ impl Mirror {
 
     /// The lock between processes, or `None` while another holds it. It is held as long as the file is open.
     pub(super) fn try_lock(&self) -> io::Result<Option<File>> {
+        // The folder of all mirrors may have been deleted.
+        if let Some(mirrors) = self.lock.parent() {
+            fs::create_dir_all(mirrors)?;
+        }
         let file = fs::OpenOptions::new()
             .create(true)
             .truncate(false)

@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
+use std::io;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
@@ -79,7 +80,7 @@ pub(super) struct Finished {
 #[derive(Debug)]
 pub(super) enum Stopped {
     /// It could not be started.
-    NotStarted(std::io::Error),
+    NotStarted(io::Error),
     /// No turn came in time.
     Busy,
     /// Nothing was heard of it for the stall time.
@@ -199,7 +200,8 @@ impl Children {
         stdin: Stdio,
         stderr: Stdio,
     ) -> Result<Running, Stopped> {
-        let child = Command::new(&launch.program)
+        let mut command = Command::new(&launch.program);
+        command
             .args(&launch.arguments)
             .env_clear()
             .envs(launch.environment)
@@ -208,9 +210,15 @@ impl Children {
             .stdout(Stdio::piped())
             .stderr(stderr)
             .process_group(0)
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(Stopped::NotStarted)?;
+            .kill_on_drop(true);
+        let child = match command.spawn() {
+            // The mirrors' folder may be deleted at any time.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                fs_err::create_dir_all(&launch.folder).and_then(|()| command.spawn())
+            }
+            spawned => spawned,
+        }
+        .map_err(Stopped::NotStarted)?;
         self.observer.process_started(launch.kind);
         let group = child
             .id()

@@ -666,6 +666,9 @@ impl GitRepository {
             return self.local(&kept).await;
         }
         let stderr = failure::clean(&finished.stderr, credential.as_ref());
+        if let Some(damage) = failure::damage(&stderr) {
+            return Err(Trouble::Damaged(damage));
+        }
         match failure::meaning(&stderr) {
             // What else went wrong varies with git's version: everything may be fetched where one ref cannot.
             Meaning::Kind(SourceErrorKind::Unreachable)
@@ -715,6 +718,9 @@ impl GitRepository {
         }
         let stderr = failure::clean(&finished.stderr, credential.as_ref());
         if !finished.status.success() && !only_tags_rejected(&stderr) {
+            if let Some(damage) = failure::damage(&stderr) {
+                return Err(Trouble::Damaged(damage));
+            }
             let kind = match failure::meaning(&stderr) {
                 Meaning::Kind(kind) => kind,
                 Meaning::Authentication | Meaning::NotFound => SourceErrorKind::Refused,

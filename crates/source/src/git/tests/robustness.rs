@@ -42,6 +42,37 @@ async fn a_mirror_may_vanish_at_any_time() {
 }
 
 #[tokio::test]
+async fn the_folder_of_all_mirrors_may_vanish_at_any_time() {
+    let fixture = one_version().await;
+    let setup = Setup::new().await;
+    let repository = setup.open(&fixture.url()).await;
+    let commit = repository.find("v1.0.0").await.unwrap().unwrap().name;
+    // The listing is known, so the lock comes first.
+    fs_err::remove_dir_all(&setup.options.folder).unwrap();
+    assert!(repository.find("v1.0.0").await.unwrap().is_some());
+    // And here a process does.
+    fs_err::remove_dir_all(&setup.options.folder).unwrap();
+    repository.forget_listing();
+    repository.refs(Freshness::Recent).await.unwrap();
+    let archive = repository.archive(&commit, "").await.unwrap();
+    assert_eq!(super::reading::archived(archive).await, ["go.mod"]);
+}
+
+#[tokio::test]
+async fn a_mirror_that_git_complains_of_is_made_anew() {
+    let fixture = one_version().await;
+    let setup = Setup::new().await;
+    let repository = setup.open(&fixture.url()).await;
+    repository.find("v1.0.0").await.unwrap().unwrap();
+    fixture.write("more.go", "package m\n");
+    fixture.commit("two").await;
+    fixture.git(&["tag", "v1.1.0"]).await;
+    fs_err::write(setup.mirror().join("shallow"), "garbage\n").unwrap();
+    repository.forget_listing();
+    assert!(repository.find("v1.1.0").await.unwrap().is_some());
+}
+
+#[tokio::test]
 async fn settings_written_into_a_mirror_have_no_power() {
     let fixture = one_version().await;
     let setup = Setup::new().await;
