@@ -21,10 +21,11 @@ use super::mirror::{Mirror, ObjectFormat};
 use super::names::{self, Meant};
 use super::objects::{Lease, Mode};
 use super::process::{Bounds, DiskWatch, Finished, Launch, ProcessKind};
+use super::user_config;
 use super::{Engine, HostVerdict};
 use crate::{
-    Archive, Commit, Credential, Freshness, ObjectName, Refs, Repository, RepositoryUrl,
-    SourceError, SourceErrorKind, TreeEntry, Trust,
+    Archive, Commit, Credential, Freshness, GitProtocol, ObjectName, Refs, Repository,
+    RepositoryUrl, SourceError, SourceErrorKind, TreeEntry, Trust,
 };
 
 /// A listing of the last seconds: many questions about one version share it.
@@ -149,6 +150,22 @@ impl GitRepository {
                 .await);
         }
         let refs = Refs::parse(&String::from_utf8_lossy(&finished.stdout));
+        if refs.iter().next().is_none() && self.may_be_no_repository().await {
+            return Err(failure::tried(
+                failure::failure(
+                    SourceErrorKind::BadAnswer,
+                    &self.url,
+                    format!(
+                        "{} lists no branch and no tag: it is empty, or a page (a login?) answers in its place",
+                        self.url
+                    ),
+                    "",
+                    began.elapsed(),
+                ),
+                credential.as_ref(),
+                &self.url,
+            ));
+        }
         let limit = self.engine.options.listing_refs;
         if refs.iter().count() > limit {
             return Err(failure::failure(
@@ -160,6 +177,18 @@ impl GitRepository {
             ));
         }
         Ok(refs)
+    }
+
+    /// True if a listing without refs proves nothing: over HTTP git takes any page without a line's end for an
+    /// empty repository, a login page for instance. Of a public name the go command takes it for absence.
+    async fn may_be_no_repository(&self) -> bool {
+        let user_config = self.engine.user_config().await;
+        let protocol = match user_config.rewritten(self.url.as_str()) {
+            Some(there) => user_config::protocol_of(&there),
+            None => Some(self.url.protocol()),
+        };
+        self.trust != Trust::Chosen
+            && matches!(protocol, Some(GitProtocol::Https | GitProtocol::Http))
     }
 
     /// What a listing's failure means. Whoever may not read is told "not found", too: the probe decides.

@@ -170,9 +170,12 @@ async fn a_refresh_reaches_the_repositories_that_it_touches_and_no_others() {
     let setup = Setup::new().await;
     let git = setup.start().await;
     let log = setup.folder.path().join("log");
-    // Every repository is there and empty.
+    // Every repository is there and has one commit.
     setup
-        .program(&format!("printf '%s\\n' \"$*\" >> {}", log.display()))
+        .program(&format!(
+            "printf '%s\\n' \"$*\" >> {}\nprintf '%040d\\tHEAD\\n' 1",
+            log.display()
+        ))
         .await;
     let url = |text| RepositoryUrl::parse(text).unwrap();
     let tool = url("https://git.example/team/tool");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Fixture, Setup};
 use crate::git::ProcessKind;
-use crate::{Freshness, Repositories, SourceErrorKind, Trust};
+use crate::{Freshness, Repositories, RepositoryUrl, SourceErrorKind, Trust};
 
 async fn one_version() -> Fixture {
     let fixture = Fixture::new().await;
@@ -121,7 +121,7 @@ async fn the_users_rewriting_rules_work_for_transport() {
         "[url \"file://{}\"]\n\tinsteadOf = file:///no/such/place\n",
         fixture.path().display()
     ));
-    let url = crate::RepositoryUrl::parse("file:///no/such/place").unwrap();
+    let url = RepositoryUrl::parse("file:///no/such/place").unwrap();
     let repository = setup.open(&url).await;
     assert!(repository.find("v1.0.0").await.unwrap().is_some());
     assert_eq!(repository.url(), &url);
@@ -242,6 +242,26 @@ async fn what_a_stopped_fetch_leaves_is_in_nobodys_way() {
     fs_err::remove_file(&stuck).unwrap();
     assert!(repository.find("v1.0.0").await.unwrap().is_some());
     assert!(!setup.mirror().join("objects/pack/tmp_pack_x").exists());
+}
+
+#[tokio::test]
+async fn a_page_that_git_takes_for_an_empty_repository_proves_no_absence_of_private_code() {
+    let setup = Setup::new().await;
+    setup
+        .program(&format!(
+            "case \"$*\" in *' ls-remote '*) exit 0;; esac\nexec {} \"$@\"",
+            super::fixture::real_git().display()
+        ))
+        .await;
+    let git = setup.start().await;
+    let url = RepositoryUrl::parse("https://git.example/m").unwrap();
+    for trust in [Trust::Named, Trust::PrivatelyChosen] {
+        let repository = git.open(&url, trust).unwrap();
+        let error = repository.find("v1.0.0").await.unwrap_err();
+        assert_eq!(error.kind(), SourceErrorKind::BadAnswer, "{error}");
+    }
+    let public = git.open(&url, Trust::Chosen).unwrap();
+    assert!(public.find("v1.0.0").await.unwrap().is_none());
 }
 
 #[tokio::test]
