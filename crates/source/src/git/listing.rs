@@ -115,6 +115,23 @@ impl Listings {
         outcome
     }
 
+    /// True if a question of the last moments has its answer here.
+    pub(super) fn is_recent(&self, age: Duration) -> bool {
+        self.listed_since(Instant::now().checked_sub(age)).is_some()
+    }
+
+    /// A failure to reach the remote that came about after `since`.
+    pub(super) fn failed_after(&self, since: Instant) -> Option<SourceError> {
+        let last = self.last.lock();
+        let (at, error) = last.failed.as_ref()?;
+        (*at > since).then(|| error.clone())
+    }
+
+    /// Remembers that the remote was asked something else and failed, for those who waited meanwhile.
+    pub(super) fn note_failure(&self, error: &SourceError) {
+        self.last.lock().failed = Some((Instant::now(), error.clone()));
+    }
+
     /// The last listing, however old.
     pub(super) fn known(&self) -> Option<Arc<Refs>> {
         self.listed_since(None)

@@ -146,7 +146,7 @@ impl GitRepository {
             .await?;
         if !finished.status.success() {
             return Err(self
-                .listing_failed(&finished, credential.as_ref(), began.elapsed())
+                .listing_failed("ls-remote", &finished, credential.as_ref(), began.elapsed())
                 .await);
         }
         let refs = Refs::parse(&String::from_utf8_lossy(&finished.stdout));
@@ -191,9 +191,11 @@ impl GitRepository {
             && matches!(protocol, Some(GitProtocol::Https | GitProtocol::Http))
     }
 
-    /// What a listing's failure means. Whoever may not read is told "not found", too: the probe decides.
+    /// What the failure of a listing, or of the fetch in its place, means. Whoever may not read is told "not
+    /// found", too: the probe decides.
     async fn listing_failed(
         &self,
+        command: &str,
         finished: &Finished,
         credential: Option<&Credential>,
         elapsed: Duration,
@@ -202,7 +204,7 @@ impl GitRepository {
         let said = failure::meaning(&stderr);
         let url = &self.url;
         // As the go command writes of the same failure, so that what people search for is found.
-        let ended = format!("git ls-remote {url}: {}", failure::ending(finished.status));
+        let ended = format!("git {command} {url}: {}", failure::ending(finished.status));
         let fail = |kind, text: String| {
             let mut error = failure::tried(
                 failure::failure(kind, url, text, &stderr, elapsed),
@@ -488,6 +490,25 @@ impl GitRepository {
                 return Ok(Some(self.handed_out(found, found_by).await?));
             }
         }
+        // Whoever is bringing something in may be bringing this very tag.
+        if is_version_tag(revision) && self.writing.try_lock().is_err() {
+            drop(self.lock().await?);
+            if self.check().await?.is_some()
+                && let Some(found) = self.local_tag(revision).await?
+            {
+                let name = format!("refs/tags/{revision}");
+                return Ok(Some(self.handed_out(found, Some(name)).await?));
+            }
+        }
+        // A new repository, and nothing listed a moment ago, which would know better.
+        if format.is_none()
+            && is_version_tag(revision)
+            && !self.listings.is_recent(RECENT)
+            && let Some(found) = self.bring_unlisted_tag(revision).await?
+        {
+            let name = format!("refs/tags/{revision}");
+            return Ok(Some(self.handed_out(found, Some(name)).await?));
+        }
         let mut age = RECENT;
         loop {
             let refs = self.listing(age).await?;
@@ -574,10 +595,7 @@ impl GitRepository {
                 .await?;
         }
         // A canonical version says enough; other names may stand for a version that another tag gives.
-        let says_enough = tag.is_some_and(|tag| {
-            let version = tag.rsplit('/').next().unwrap_or(tag);
-            !version.is_empty() && semver::canonical(version) == version
-        });
+        let says_enough = tag.is_some_and(is_version_tag);
         let listed = if says_enough {
             self.listings.known()
         } else {
@@ -633,6 +651,52 @@ impl GitRepository {
         self.local(commit.as_str()).await
     }
 
+    /// The first thing that is asked of a repository, where that is the tag of a version: fetched without a
+    /// listing, because its name says everything, and most versions that are asked for are there. `None` where
+    /// that did not bring it, and a listing has to say why. Later questions list first: one listing often
+    /// shows that several tags stand for a commit that is here.
+    async fn bring_unlisted_tag(&self, tag: &str) -> Result<Option<Found>, Trouble> {
+        let name = format!("refs/tags/{tag}");
+        if !names::is_ref_name(&name) {
+            return Ok(None);
+        }
+        let arrived = Instant::now();
+        let _writing = self.lock().await?;
+        // Whoever was here before may have learnt enough.
+        if let Some(error) = self.listings.failed_after(arrived) {
+            return Err(error.into());
+        }
+        if self.check().await?.is_some() {
+            return self.local_tag(tag).await;
+        }
+        // Nearly all repositories have SHA-1 names; git refuses to mix, and then a listing tells.
+        self.create(ObjectFormat::Sha1).await?;
+        let began = Instant::now();
+        let fetched = self
+            .fetch(&["--depth=1"], &[format!("{name}:{name}")])
+            .await;
+        let error = match fetched {
+            Ok((finished, _)) if finished.status.success() => return self.local(&name).await,
+            Ok((finished, credential)) => {
+                self.engine.readers.close(&self.mirror.key);
+                self.on_mirror(Mirror::remove).await?;
+                let stderr = failure::clean(&finished.stderr, credential.as_ref());
+                match failure::meaning(&stderr) {
+                    // No such tag, other hashes, a server that cannot do this, or no network: soon told.
+                    Meaning::Kind(SourceErrorKind::Unreachable) => return Ok(None),
+                    Meaning::Kind(_) | Meaning::Authentication | Meaning::NotFound => {
+                        let credential = credential.as_ref();
+                        self.listing_failed("fetch", &finished, credential, began.elapsed())
+                            .await
+                    }
+                }
+            }
+            Err(error) => error,
+        };
+        self.listings.note_failure(&error);
+        Err(error.into())
+    }
+
     /// An object that no ref is known to have: everything is brought in, and git may find it in the history.
     async fn bring_history_for(&self, refs: &Refs, prefix: &str) -> Result<Option<Found>, Trouble> {
         let Some((_, any)) = refs.iter().next() else {
@@ -657,10 +721,24 @@ impl GitRepository {
         if self.check().await? == Some(wanted) {
             return Ok(true);
         }
-        self.engine.readers.close(&self.mirror.key);
-        self.on_mirror(move |mirror| mirror.create(wanted)).await?;
-        self.state.lock().first_tags = Some(BTreeMap::new());
+        self.create(wanted).await?;
         Ok(false)
+    }
+
+    /// An empty mirror.
+    async fn create(&self, format: ObjectFormat) -> Result<(), SourceError> {
+        self.engine.readers.close(&self.mirror.key);
+        self.on_mirror(move |mirror| mirror.create(format)).await?;
+        self.state.lock().first_tags = Some(BTreeMap::new());
+        Ok(())
+    }
+
+    /// How deep a fetch goes: one commit, unless the mirror has histories.
+    async fn depth(&self) -> Result<&'static [&'static str], SourceError> {
+        let has_histories = self
+            .on_mirror(|mirror| Ok(mirror.complete_for().is_some()))
+            .await?;
+        Ok(if has_histories { &[] } else { &["--depth=1"] })
     }
 
     /// Lets a tag point to a commit that came in by another name, as the go command does.
@@ -686,10 +764,7 @@ impl GitRepository {
         } else {
             (format!("+{name}:{kept}"), kept)
         };
-        let has_histories = self
-            .on_mirror(|mirror| Ok(mirror.complete_for().is_some()))
-            .await?;
-        let depth: &[&str] = if has_histories { &[] } else { &["--depth=1"] };
+        let depth = self.depth().await?;
         let (finished, credential) = self.fetch(depth, &[refspec]).await?;
         if finished.status.success() {
             return self.local(&kept).await;
@@ -1063,6 +1138,12 @@ impl Repository for GitRepository {
     async fn archive(&self, commit: &ObjectName, folder: &str) -> Result<Archive, SourceError> {
         with_a_whole_mirror!(self, self.archive_once(commit, folder).await)
     }
+}
+
+/// True for the tag of a canonical version, in the root or in a folder: it can mean nothing else.
+fn is_version_tag(tag: &str) -> bool {
+    let version = tag.rsplit('/').next().unwrap_or(tag);
+    !version.is_empty() && semver::canonical(version) == version
 }
 
 /// What a commit that was asked for by its name was found by: HEAD is no ref that would be recorded.
