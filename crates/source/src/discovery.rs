@@ -846,6 +846,18 @@ impl Inner {
                 ),
             ));
         }
+        let private = &self.options.privacy.private;
+        let place = format!("{}{}", url.host(), url.path());
+        // Else anybody's page could have the operator's credentials read private code under a public name, which
+        // is then told to the checksum database.
+        if private.matches(place.strip_suffix(".git").unwrap_or(&place))
+            && !private.matches(module_path.as_str())
+        {
+            return Err(disallowed(format!(
+                "{said_by}: the page of a public name leads to the private repository {url}; if that is meant, name \
+                 `{prefix}` in the private patterns, too"
+            )));
+        }
         let allowed = self.protocols_for(module_path);
         if !allowed.contains(&url.protocol()) {
             let names: Vec<&str> = allowed.iter().map(|protocol| protocol.name()).collect();

@@ -426,6 +426,21 @@ async fn a_repository_inside_another_one_is_found_by_its_own_page() {
 }
 
 #[tokio::test]
+async fn a_public_page_cannot_lead_into_a_private_repository() {
+    let web = Web::start(|url| {
+        if url.starts_with("https://host.example/b?") {
+            page(&["host.example/b git https://git.corp.example/team/secret.git"])
+        } else {
+            page(&[ROOT])
+        }
+    })
+    .await;
+    let discovery = web.discovery();
+    let error = failure(&discovery, "host.example/b").await;
+    check_failure(&error, SourceErrorKind::Disallowed, "private patterns");
+}
+
+#[tokio::test]
 async fn a_public_path_is_absent_only_where_its_page_came_and_says_nothing() {
     use SourceErrorKind::{BadAnswer, Busy, NotExist, Refused, Unreachable};
     for (line, kind) in [
@@ -828,7 +843,7 @@ async fn who_chose_an_address_is_told() {
         if url.contains("git.corp.example/x") {
             page(&["git.corp.example/x git https://elsewhere.example/x"])
         } else {
-            page(&["host.example/a git https://git.corp.example/a"])
+            page(&["host.example/a git https://code.example/a"])
         }
     })
     .await;
@@ -842,7 +857,6 @@ async fn who_chose_an_address_is_told() {
             }
         }
     };
-    // A page of the world may not send us into the operator's network.
     assert_eq!(trust("host.example/a").await, Trust::Chosen);
     assert_eq!(trust("git.corp.example/x").await, Trust::Named);
     assert_eq!(trust("github.com/a/b").await, Trust::Chosen);
