@@ -3,6 +3,7 @@
 //! The code host is git over HTTPS with an authority of its own and passwords, under names that no resolver
 //! knows: a forward proxy takes them to loopback. Where the proxy would hide what is tested (which
 //! addresses are dialled), there is none.
+use crate::refresh::{TOKEN, refresh};
 use crate::{expect_error, expect_parts, hello, larder, paste_line};
 use std::path::PathBuf;
 use testkit::{
@@ -139,6 +140,28 @@ fn go_behind(larder: &Larder) -> Option<GoCommand> {
             .env("GONOPROXY", "none")
             .env("GONOSUMDB", HOST),
     )
+}
+
+#[test]
+fn a_new_tag_of_a_private_repository_is_seen_after_a_refresh() {
+    let (host, repository) = CodeHost::with_repository();
+    let larder = with_password(host.larder(), PASSWORD)
+        .upstream("off")
+        .env("LARDER_REFRESH_TOKEN", TOKEN)
+        .start();
+    let list = url_path(MODULE, "list");
+    let text = larder.get(&list).expect_status(200).text();
+    assert_eq!(text, "v1.0.0\nv1.1.0\n");
+    let commit = repository
+        .commit("main")
+        .file("new.go", "package repo\n")
+        .write();
+    repository.tag("v1.2.0", &commit);
+    let text = larder.get(&list).expect_status(200).text();
+    assert_eq!(text, "v1.0.0\nv1.1.0\n", "within its freshness");
+    refresh(&larder, &format!("/-/refresh/{MODULE}")).expect_status(200);
+    let text = larder.get(&list).expect_status(200).text();
+    assert_eq!(text, "v1.0.0\nv1.1.0\nv1.2.0\n");
 }
 
 #[test]

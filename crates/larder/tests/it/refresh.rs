@@ -2,7 +2,7 @@
 use crate::{expect_error, expect_parts, hello, larder, larder_over};
 use testkit::{Answer, Behaviour, FakeUpstream, Gate, Larder, Module};
 
-const TOKEN: &str = "refresh-token-of-the-tests";
+pub(crate) const TOKEN: &str = "refresh-token-of-the-tests";
 const SECRET: &str = "webhook-secret-of-the-tests";
 const LIST: &str = "/example.com/hello/@v/list";
 const LATEST: &str = "/example.com/hello/@latest";
@@ -42,7 +42,7 @@ fn post(larder: &Larder, target: &str, headers: &[(&str, &str)], body: &str) -> 
 }
 
 #[track_caller]
-fn refresh(larder: &Larder, target: &str) -> Answer {
+pub(crate) fn refresh(larder: &Larder, target: &str) -> Answer {
     let bearer = format!("Bearer {TOKEN}");
     post(larder, target, &[("Authorization", &bearer)], "")
 }
