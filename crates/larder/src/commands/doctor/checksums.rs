@@ -186,6 +186,37 @@ fn recorded(
     }))
 }
 
+/// True if a proxy of the list hands the database on, so that go asks nobody else for it (`dbDial`).
+pub(super) async fn is_carried(machine: &Machine, examined: &mut Examined) -> bool {
+    let Ok(SumdbSetting::Database {
+        verifier,
+        url: None,
+    }) = SumdbSetting::parse(&machine.value("GOSUMDB"))
+    else {
+        return false;
+    };
+    for entry in machine.goproxy().unwrap_or_default() {
+        let ProxyEntry::Proxy(proxy) = entry else {
+            return false;
+        };
+        let path = format!("sumdb/{}/supported", verifier.name());
+        let url = proxy.url.join_path(&path);
+        let report = machine.diagnose(url.expose(), Expects::Anything).await;
+        match report.answer.as_ref().map(|answer| answer.status) {
+            Some(200) => {
+                let subject = Subject {
+                    host: url.host().map(str::to_owned),
+                    ..Subject::default()
+                };
+                return answered(report, &url.to_string(), &subject, examined).is_ok();
+            }
+            Some(404 | 410) => {}
+            _ => return false,
+        }
+    }
+    false
+}
+
 /// The first proxy that carries the database, else the database itself (`dbDial`).
 async fn through_proxy(machine: &Machine, verifier: &Verifier) -> Option<SafeUrl> {
     let name = verifier.name();

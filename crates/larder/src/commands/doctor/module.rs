@@ -95,6 +95,7 @@ pub(super) async fn examine_service(machine: &Machine, service: &Service) -> Exa
                 _ => None,
             }
         }
+        Service::ChecksumDatabase(_) if checksums::is_carried(machine, &mut examined).await => None,
         Service::ChecksumDatabase(base) => {
             checksums::head(machine, base, &mut examined).await.err()
         }
