@@ -138,6 +138,12 @@ pub trait Sink: Send {
     async fn write(&mut self, chunk: Bytes) -> Result<(), SinkError>;
     /// The body is complete: judge it.
     async fn finish(&mut self) -> Result<(), SinkError>;
+    /// Another sink for the same file, with a place of its own, for a source that is asked beside the
+    /// first. Whichever accepts its file first has won; the bytes of two are never mixed. `None` where
+    /// only one body at a time can be taken.
+    fn rival(&self) -> Option<Box<dyn Sink>> {
+        None
+    }
 }
 
 /// Where module files come from. One conformance suite for every implementation.
