@@ -8,6 +8,8 @@
 //! - [`Module`] makes the three files of a module version, as Go makes them or wrong in a chosen way.
 //! - [`FakeUpstream`] serves modules, counts every request, and misbehaves as a [`Behaviour`] says;
 //!   what must wait, waits at a [`Gate`] that the test opens, so that no test needs to sleep.
+//! - A [`Pipe`] is the network between two of them, which can be slow, stall, reset and refuse; [`Twins`]
+//!   are two upstreams behind pipes, with the same modules in different bytes.
 //! - [`FakeSumdb`] is a checksum database with a key of its own, which can fork, roll back and fail.
 //! - [`Larder`] runs the real binary, [`GoCommand`] the real `go`, both in an environment of their own.
 //! - [`Connection`] and [`http2`] are clients that say exactly what the test wants said.
@@ -38,9 +40,11 @@ pub mod http2;
 mod larder;
 mod module;
 pub mod oracle;
+mod pipe;
 mod sumdb;
 #[cfg(test)]
 mod tests;
+mod twins;
 mod upstream;
 mod zip;
 
@@ -51,7 +55,9 @@ pub use git::{ForwardProxy, GitHttpServer, GitRepository, NewCommit, SshServer, 
 pub use go_command::{GoCommand, GoOutput};
 pub use larder::{Exited, Larder, LarderBuilder};
 pub use module::{LargeZip, Module, ZipVariant, escape, sha256_hex};
+pub use pipe::{Link, Passed, Pipe};
 pub use sumdb::FakeSumdb;
+pub use twins::{Fault, Twin, Twins};
 pub use upstream::{Behaviour, FakeUpstream, FakeUpstreamBuilder, Mounted, Seen};
 
 use std::net::SocketAddr;
