@@ -83,6 +83,20 @@ impl DiskStore {
         })
     }
 
+    /// The folder of the store.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.folder.dir
+    }
+
+    /// What is remembered of a version; blocks.
+    pub(crate) fn record_blocking(
+        &self,
+        namespace: Namespace,
+        module: &ModuleVersion,
+    ) -> Result<Option<Record>, StoreError> {
+        self.folder.record(namespace, module)
+    }
+
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&CacheFolder) -> Result<T, StoreError> + Send + 'static,
@@ -377,7 +391,7 @@ impl SyncedFile<'_> {
 }
 
 /// Reads `v1.2.3.zip`; `None` for any other name.
-fn file_of_name(name: &str) -> Option<(Version, FileKind)> {
+pub(crate) fn file_of_name(name: &str) -> Option<(Version, FileKind)> {
     let (version, extension) = name.rsplit_once('.')?;
     let kind = FILE_KINDS
         .into_iter()

@@ -59,6 +59,11 @@ pub(crate) fn locks(dir: &Path) -> PathBuf {
     dir.join("state").join("locks")
 }
 
+/// `DIR/state/pins`.
+pub(crate) fn pins(dir: &Path) -> PathBuf {
+    dir.join("state").join("pins")
+}
+
 /// The first-seen times of a module.
 pub(crate) fn seen(dir: &Path, namespace: Namespace, module_path: &ModulePath) -> PathBuf {
     state(dir, "seen", namespace)

@@ -15,11 +15,13 @@ mod folder;
 mod key;
 mod layout;
 pub mod memory;
+pub mod pins;
 mod record;
 mod sealed;
 pub mod staging;
 pub mod sumdb_files;
 mod verify;
+pub mod walk;
 
 pub use error::StoreError;
 pub use key::{FileKey, Namespace};
