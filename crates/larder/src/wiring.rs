@@ -117,6 +117,7 @@ pub(crate) async fn server(config: &Config) -> Result<Server, Complaint> {
     let serve_options = ServeOptions {
         fresh: config.fresh,
         negative: NEGATIVE,
+        prefetch_bytes_per_second: config.prefetch_bytes_per_second,
         instance,
         tls: config.tls.as_ref().map(|files| proxy::TlsFiles {
             certificate: files.certificates.clone(),

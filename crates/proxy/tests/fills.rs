@@ -110,6 +110,7 @@ async fn start(fault: Fault) -> (String, Arc<Faulty>, tempfile::TempDir) {
         refreshers: Vec::new(),
     };
     let options = ServeOptions {
+        prefetch_bytes_per_second: 0,
         fresh: Duration::from_secs(60),
         negative: Duration::from_secs(30),
         instance: "test".into(),

@@ -145,6 +145,7 @@ async fn start(tls: bool) -> (Running, Option<String>) {
         refreshers: Vec::new(),
     };
     let options = ServeOptions {
+        prefetch_bytes_per_second: 0,
         fresh: Duration::from_secs(60),
         negative: Duration::from_secs(30),
         instance: "test".into(),

@@ -103,6 +103,7 @@ impl Resolver<'_> {
             fill_memory_bytes: draft.fill_memory_bytes.expect(HAS_DEFAULT),
             connect_timeout: draft.connect_timeout.expect(HAS_DEFAULT),
             stall_timeout: draft.stall_timeout.expect(HAS_DEFAULT),
+            prefetch_bytes_per_second: draft.prefetch_bytes_per_second.expect(HAS_DEFAULT),
             upstream_concurrency: draft.upstream_concurrency.expect(HAS_DEFAULT),
             tls_settings: self.tls_settings(),
             ca_file,

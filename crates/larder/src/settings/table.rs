@@ -161,6 +161,7 @@ pub(crate) struct Draft {
     pub(crate) cache_dir: Option<PathBuf>,
     pub(crate) memory_bytes: Option<u64>,
     pub(crate) fill_memory_bytes: Option<u64>,
+    pub(crate) prefetch_bytes_per_second: Option<u64>,
     pub(crate) upstream: Option<ProxyList>,
     pub(crate) offline: Option<bool>,
     pub(crate) fresh: Option<Duration>,
@@ -301,6 +302,25 @@ pub(crate) const SETTINGS: &[Setting] = &[
         apply: |draft, given| {
             value::bytes(given, SMALLEST_FILL_MEMORY_BYTES)
                 .map(|it| draft.fill_memory_bytes = Some(it))
+        },
+    },
+    Setting {
+        key: "prefetch",
+        flag: "prefetch",
+        environment: "LARDER_PREFETCH",
+        kind: Kind::Size,
+        default: Fallback::Value("0"),
+        group: Group::Upstreams,
+        summary: "Bytes a second that may be fetched before they are asked for",
+        details: "When a client asks for the `.info` or `.mod` of a version whose zip is likely to be wanted next, \
+                  the zip is fetched at once, on average within this rate. What is likely is learned from this \
+                  server's own clients; the metrics `larder_prefetched_*` say how much was wanted. 0 turns it off.",
+        example: "\"8MiB\"",
+        since: "0.1.0",
+        secret: false,
+        in_file: true,
+        apply: |draft, given| {
+            value::bytes(given, 0).map(|it| draft.prefetch_bytes_per_second = Some(it))
         },
     },
     Setting {

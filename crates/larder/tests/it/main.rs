@@ -21,6 +21,7 @@ mod fill;
 mod go_command;
 mod offline;
 mod oracle;
+mod prefetch;
 mod protocol;
 mod refresh;
 mod startup;

@@ -9,6 +9,7 @@
 //! so that nobody ever holds a complete file that failed.
 
 pub mod flight;
+mod prefetch;
 mod sink;
 mod verifier;
 
@@ -33,6 +34,7 @@ use crate::failure::Failure;
 use crate::gate::AdmittedFile;
 use crate::observe::Metrics;
 use flight::{Following, Progress};
+use prefetch::{Prefetch, Signal};
 use sink::{FillSink, Release};
 use verifier::ModuleVerifier;
 
@@ -121,6 +123,8 @@ pub struct FillParts {
     pub answers: Arc<Answers>,
     /// How long proven absence is remembered.
     pub negative: Duration,
+    /// Bytes a second that may be fetched before they are asked for; 0 fetches nothing ahead.
+    pub prefetch_bytes_per_second: u64,
     /// Counters.
     pub metrics: Arc<Metrics>,
 }
@@ -143,6 +147,7 @@ struct Inner {
     queue: Semaphore,
     verifying: Arc<Semaphore>,
     follow_ups: Arc<Semaphore>,
+    prefetch: Option<Prefetch>,
     /// Told of each flight that ends.
     landed: Notify,
     /// Refreshes so far: absence that was found before one is not remembered after it.
@@ -153,9 +158,17 @@ impl Fills {
     /// Fills over `parts`.
     pub fn new(parts: FillParts) -> Self {
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let prefetch = (parts.prefetch_bytes_per_second > 0).then(|| {
+            Prefetch::new(
+                parts.prefetch_bytes_per_second,
+                parts.metrics.clone(),
+                Instant::now(),
+            )
+        });
         Self {
             inner: Arc::new(Inner {
                 parts,
+                prefetch,
                 flights: Mutex::default(),
                 failures: Cache::with_weighter(4096, REMEMBERED_BYTES, ByText),
                 distrusted: Cache::new(LATELY),
@@ -182,6 +195,9 @@ impl Fills {
     /// where it may not be fetched.
     pub async fn open(&self, file: &AdmittedFile, fetch: Fetch) -> Result<Served, Failure> {
         let key = file.key();
+        if fetch == Fetch::Allowed {
+            self.foresee(key);
+        }
         let (mut progress, joined) = loop {
             let stored = self.inner.parts.store.open(key).await;
             if let Some(opened) = stored.map_err(Failure::store)? {
@@ -459,6 +475,53 @@ impl Fills {
                         .await;
                 }
             });
+        }
+    }
+
+    /// Learns from a request which zips follow, and fetches the one that is likely to follow this. It is of the very
+    /// version that the gate admitted.
+    fn foresee(&self, asked: &FileKey) {
+        let (Some(prefetch), Some(_)) = (&self.inner.prefetch, &self.inner.parts.source) else {
+            return;
+        };
+        if asked.kind == FileKind::Zip {
+            return prefetch.zip_asked(asked, Instant::now());
+        }
+        let Ok(turn) = prefetch.turns.clone().try_acquire_owned() else {
+            return;
+        };
+        let (fills, asked) = (self.clone(), asked.clone());
+        tokio::spawn(async move {
+            fills.fetch_ahead(&asked).await;
+            drop(turn);
+        });
+    }
+
+    async fn fetch_ahead(&self, asked: &FileKey) {
+        let (Some(prefetch), store) = (&self.inner.prefetch, &self.inner.parts.store) else {
+            return;
+        };
+        let module_path = asked.module.path();
+        let module_is_known = prefetch.knows(module_path)
+            || matches!(store.versions(asked.namespace, module_path).await, Ok(stored) if !stored.is_empty());
+        let zip = FileKey {
+            kind: FileKind::Zip,
+            ..asked.clone()
+        };
+        let Some(signal) = Signal::of(asked.kind, module_is_known) else {
+            return;
+        };
+        if prefetch.signalled(&zip, signal, Instant::now())
+            && matches!(store.open(&zip).await, Ok(None))
+            && let Ok(Boarding::Flight(mut progress, Joined::Started)) =
+                self.board(&zip, Fetch::Allowed)
+        {
+            let ended = progress
+                .wait_for(|now| matches!(now, Progress::Done(_)))
+                .await;
+            if let Ok(Progress::Done(Ok(opened))) = ended.as_deref() {
+                prefetch.fetched(&zip, opened.len_bytes);
+            }
         }
     }
 }

@@ -53,6 +53,11 @@ struct GitLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PrefetchLabels {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RefreshLabels {
     by: &'static str,
     outcome: &'static str,
@@ -69,6 +74,8 @@ pub struct Metrics {
     upstream_bytes: Counter,
     upstream_seconds: Histogram,
     refreshes: Family<RefreshLabels, Counter>,
+    prefetched_files: Family<PrefetchLabels, Counter>,
+    prefetched_bytes: Family<PrefetchLabels, Counter>,
     git_processes: Family<GitLabels, Counter>,
     git_seconds: Family<KindLabels, Histogram>,
     git_running: Gauge,
@@ -182,6 +189,19 @@ impl Metrics {
             "Refreshes of modules, by who asked and by outcome",
             refreshes.clone(),
         );
+        let prefetched_files = Family::<PrefetchLabels, Counter>::default();
+        registry.register(
+            "prefetched_files",
+            "Zips fetched before they were asked for, by whether they then were",
+            prefetched_files.clone(),
+        );
+        let prefetched_bytes = Family::<PrefetchLabels, Counter>::default();
+        registry.register_with_unit(
+            "prefetched",
+            "Bytes of zips fetched before they were asked for, by whether they then were",
+            Unit::Bytes,
+            prefetched_bytes.clone(),
+        );
         let git_processes = Family::<GitLabels, Counter>::default();
         registry.register(
             "git_processes",
@@ -213,6 +233,8 @@ impl Metrics {
             upstream_bytes,
             upstream_seconds,
             refreshes,
+            prefetched_files,
+            prefetched_bytes,
             git_processes,
             git_seconds,
             git_running,
@@ -244,6 +266,13 @@ impl Metrics {
             outcome: outcome.name(),
         };
         self.refreshes.get_or_create(&labels).inc();
+    }
+
+    pub(crate) fn prefetched(&self, was_asked: bool, bytes: u64) {
+        let outcome = if was_asked { "asked" } else { "unasked" };
+        let labels = PrefetchLabels { outcome };
+        self.prefetched_files.get_or_create(&labels).inc();
+        self.prefetched_bytes.get_or_create(&labels).inc_by(bytes);
     }
 
     pub(super) fn request(

@@ -103,6 +103,8 @@ pub struct ServeOptions {
     pub fresh: Duration,
     /// How long proven absence is remembered, at most.
     pub negative: Duration,
+    /// Bytes a second that may be fetched before they are asked for; 0 fetches nothing ahead.
+    pub prefetch_bytes_per_second: u64,
     /// The token that tells this server from others in `Via` headers ([`source::via_name`]): a
     /// request that carries it has been here before.
     pub instance: String,
@@ -159,6 +161,7 @@ impl Server {
             first_seen: parts.first_seen.clone(),
             answers: answers.clone(),
             negative,
+            prefetch_bytes_per_second: options.prefetch_bytes_per_second,
             metrics: parts.metrics.clone(),
         });
         let refreshes = Refreshes::new(
