@@ -120,6 +120,10 @@ pub enum SinkError {
     /// The complete file was judged and refused; another source may have a good one.
     #[error("{0}")]
     Rejected(String),
+    /// Another sink for the same file was first, or has handed out bytes that differ from these. The source
+    /// did nothing wrong; it is just not needed any more.
+    #[error("{0}")]
+    Superseded(String),
     /// The fill can't go on whatever the source (disk full, released bytes differ, shutting down, database unavailable).
     #[error("{0}")]
     Fatal(String),

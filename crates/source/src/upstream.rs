@@ -572,7 +572,9 @@ pub(crate) async fn pour(
 pub(crate) fn refused_by_sink(refusal: SinkError) -> SourceError {
     let (kind, text) = match &refusal {
         SinkError::Rejected(text) => (SourceErrorKind::Rejected, text.clone()),
-        SinkError::Fatal(text) => (SourceErrorKind::Sink, text.clone()),
+        SinkError::Superseded(text) | SinkError::Fatal(text) => {
+            (SourceErrorKind::Sink, text.clone())
+        }
     };
     let mut error = SourceError::new(kind, text);
     error.0.sink = Some(refusal);

@@ -240,6 +240,14 @@ impl StagingFile {
         }
     }
 
+    /// The open file, to read the first [`Self::readable_bytes`] of; `None` while it is in memory.
+    pub fn file(&self) -> Option<Arc<File>> {
+        match &self.place {
+            Place::Disk(disk) => Some(Arc::clone(&disk.file.file)),
+            Place::Memory { .. } | Place::Lost => None,
+        }
+    }
+
     /// Marks the first `bytes`, of the first [`Self::readable_bytes`], as handed to clients, and gives
     /// the open file to read them from; `None` while it is in memory.
     pub fn release(&mut self, bytes: u64) -> Option<Arc<File>> {

@@ -4,11 +4,11 @@ use std::fs::File;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use store::Opened;
+use store::{Body, Opened};
 use tokio::sync::watch;
 
 use crate::failure::Failure;
-use crate::serve::read_ahead::read_chunk;
+use crate::serve::read_ahead::{CHUNK_BYTES, read_chunk};
 
 /// How far a fill has come. A follower sees the newest state only, so nothing queues.
 #[derive(Clone, Debug)]
@@ -61,7 +61,8 @@ impl Following {
         &self.arriving.source
     }
 
-    /// The next bytes; `None` after the last.
+    /// The next bytes; `None` after the last. Another upstream's file may take the place of the one that was
+    /// followed, but only where its beginning is the same.
     ///
     /// # Errors
     /// The fill's failure: what was handed out so far is the beginning of a file that is not good,
@@ -71,11 +72,22 @@ impl Following {
             let end = match &*self.progress.borrow_and_update() {
                 Progress::Waiting => None,
                 Progress::Arriving(arriving) => {
+                    if !Arc::ptr_eq(&self.arriving.file, &arriving.file) {
+                        self.arriving = arriving.clone();
+                    }
                     (arriving.released_bytes > self.position).then_some(arriving.released_bytes)
                 }
                 Progress::Done(Ok(opened)) => {
                     if opened.len_bytes <= self.position {
                         return Ok(None);
+                    }
+                    match &opened.body {
+                        Body::File(file) => self.arriving.file = file.clone(),
+                        Body::Bytes(bytes) => {
+                            let chunk = part_of(bytes, self.position);
+                            self.position += chunk.len() as u64;
+                            return Ok(Some(chunk));
+                        }
                     }
                     Some(opened.len_bytes)
                 }
@@ -111,4 +123,12 @@ impl Following {
             }
         }
     }
+}
+
+/// The next chunk of a file that is whole and in memory.
+fn part_of(bytes: &Bytes, position: u64) -> Bytes {
+    let start = usize::try_from(position).map_or(bytes.len(), |start| start.min(bytes.len()));
+    let left = bytes.slice(start..);
+    let chunk = usize::try_from(CHUNK_BYTES).map_or(left.len(), |chunk| chunk.min(left.len()));
+    left.slice(..chunk)
 }

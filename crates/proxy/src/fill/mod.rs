@@ -35,7 +35,7 @@ use crate::gate::AdmittedFile;
 use crate::observe::Metrics;
 use flight::{Following, Progress};
 use prefetch::{Prefetch, Signal};
-use sink::{FillSink, Release};
+use sink::{Contest, Release};
 use verifier::ModuleVerifier;
 
 /// Files up to this size are released whole, when verified.
@@ -385,9 +385,16 @@ impl Fills {
             None => Release::AsItComes,
         };
         let verifier = ModuleVerifier::begin(parts, key, self.inner.verifying.clone());
-        let mut sink = FillSink::new(key, parts.staging.clone(), &verifier, progress, release);
+        let contest = Contest::new(
+            key.clone(),
+            parts.staging.clone(),
+            verifier,
+            progress.clone(),
+            release,
+        );
+        let mut sink = contest.sink();
         let fetched = source.fetch(&key.module, key.kind, &mut sink).await;
-        let (verified, refusal) = sink.into_outcome();
+        let (verified, refusal) = contest.outcome();
         match (fetched, verified, refusal) {
             (Ok(_), Some(verified), _) => {
                 parts.metrics.verified(&verified.accepted().by);
