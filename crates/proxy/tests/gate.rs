@@ -110,6 +110,7 @@ async fn stored(dir: &Path, store: &dyn Store, staging: &Staging) {
 struct Running {
     address: SocketAddr,
     policy: Arc<Switch>,
+    metrics: Arc<Metrics>,
     _dir: tempfile::TempDir,
 }
 
@@ -129,6 +130,7 @@ async fn start(tls: bool) -> (Running, Option<String>) {
     } else {
         (None, None)
     };
+    let metrics = Metrics::new();
     let parts = Parts {
         store,
         staging,
@@ -139,7 +141,7 @@ async fn start(tls: bool) -> (Running, Option<String>) {
         sumdb: None,
         privacy: Privacy::default(),
         policy: policy.clone(),
-        metrics: Metrics::new(),
+        metrics: metrics.clone(),
         access_log: Arc::new(AccessLog::off()),
         refresh_access: RefreshAccess::default(),
         refreshers: Vec::new(),
@@ -159,6 +161,7 @@ async fn start(tls: bool) -> (Running, Option<String>) {
         Running {
             address,
             policy,
+            metrics,
             _dir: dir,
         },
         root,
@@ -207,6 +210,9 @@ async fn a_denied_file_leaves_by_no_way_out_though_it_is_stored() {
             assert_eq!(allowed.status(), StatusCode::OK, "{way}");
             assert_eq!(allowed.text().await.unwrap(), CONTENT, "{way}");
         }
+        // What was just answered the short way is refused there too, where the test means to go that way.
+        let declined = || running.metrics.lane_declined.get();
+        assert_eq!(declined(), u64::from(way == "HTTP/2 in clear"), "{way}");
         running.policy.deny.store(true, Ordering::SeqCst);
         let requests = [
             ("GET", client.get(&url)),

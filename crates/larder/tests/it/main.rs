@@ -19,6 +19,7 @@ mod fallback;
 mod faults;
 mod fill;
 mod go_command;
+mod lane;
 mod offline;
 mod oracle;
 mod prefetch;

@@ -188,6 +188,15 @@ impl Fills {
         self.inner.parts.store.open_now(file.key())
     }
 
+    /// The file if it is stored. Nothing is fetched.
+    ///
+    /// # Errors
+    /// Whatever kept the store from being read.
+    pub async fn open_stored(&self, file: &AdmittedFile) -> Result<Option<Opened>, Failure> {
+        let stored = self.inner.parts.store.open(file.key()).await;
+        stored.map_err(Failure::store)
+    }
+
     /// The file from the store, or through a flight.
     ///
     /// # Errors

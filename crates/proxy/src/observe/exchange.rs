@@ -117,6 +117,16 @@ impl Outcome {
     }
 }
 
+/// What a request says of itself.
+pub struct Asked<'request> {
+    /// GET, most often.
+    pub method: http::Method,
+    /// The path of its target.
+    pub path: &'request str,
+    /// The protocol that it came by.
+    pub version: http::Version,
+}
+
 /// What is logged and counted of one request; closed when its answer's body is dropped.
 pub struct Exchange {
     log: Arc<AccessLog>,
@@ -141,11 +151,11 @@ impl Exchange {
         log: Arc<AccessLog>,
         metrics: Arc<Metrics>,
         peer: Option<SocketAddr>,
-        request: &http::request::Parts,
+        request: &Asked<'_>,
     ) -> Self {
         // The target is only rendered where a log line will name it.
         let target = if log.is_on() {
-            request.uri.path().to_owned()
+            request.path.to_owned()
         } else {
             String::new()
         };

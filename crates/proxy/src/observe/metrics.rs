@@ -93,6 +93,8 @@ pub struct Metrics {
     pub stale_answers: Counter,
     /// Open connections.
     pub connections: Gauge,
+    /// Requests over plain HTTP that the lane left to hyper.
+    pub lane_declined: Counter,
 }
 
 impl Metrics {
@@ -224,6 +226,12 @@ impl Metrics {
         );
         let connections = Gauge::default();
         registry.register("connections", "Open connections", connections.clone());
+        let lane_declined = Counter::default();
+        registry.register(
+            "lane_declined",
+            "Requests over plain HTTP that did not go the short way of hits",
+            lane_declined.clone(),
+        );
         Arc::new(Self {
             registry: Mutex::new(registry),
             requests,
@@ -245,6 +253,7 @@ impl Metrics {
             commit_failures,
             stale_answers,
             connections,
+            lane_declined,
         })
     }
 

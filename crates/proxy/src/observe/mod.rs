@@ -9,6 +9,6 @@ mod refreshes;
 
 pub use access_log::{AccessLog, LogFormat};
 pub use described::{Described, described};
-pub use exchange::{Exchange, Outcome, RequestKind};
+pub use exchange::{Asked, Exchange, Outcome, RequestKind};
 pub use metrics::Metrics;
 pub use refreshes::{RefreshOutcome, RefreshedBy};

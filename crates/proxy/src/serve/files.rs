@@ -14,7 +14,7 @@ use crate::gate::AdmittedFile;
 use crate::observe::Outcome;
 
 /// A file may be kept by any cache for ever; the longest time that caches agree on is a year.
-const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+pub(super) const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 
 pub(super) async fn answer(
     room: &Room,
@@ -61,11 +61,15 @@ fn outcome(joined: Joined) -> Outcome {
 }
 
 fn stored(head: &http::request::Parts, kind: FileKind, opened: &Opened) -> Reply {
-    let outcome = match opened.tier {
+    complete(head, kind, opened, outcome_of(opened.tier))
+}
+
+/// A hit, by the tier that answered.
+pub(super) fn outcome_of(tier: Tier) -> Outcome {
+    match tier {
         Tier::Memory => Outcome::HitMemory,
         Tier::Disk => Outcome::HitDisk,
-    };
-    complete(head, kind, opened, outcome)
+    }
 }
 
 fn complete(
@@ -120,7 +124,7 @@ fn complete(
     } else {
         // Only "you have it" holds for ever; a refused condition or range says nothing of the file.
         let keep = match wanted {
-            Wanted::NotModified => IMMUTABLE,
+            Wanted::NotModified => HeaderValue::from_static(IMMUTABLE),
             _ => HeaderValue::from_static("no-store"),
         };
         headers.insert(header::CACHE_CONTROL, keep);
@@ -153,14 +157,21 @@ fn content(body: &Body, start: u64, end: u64) -> AnswerBody {
     }
 }
 
-fn describe(headers: &mut HeaderMap, kind: FileKind) {
-    let content_type = match kind {
+/// The `Content-Type` of a kind of file.
+pub(super) fn content_type(kind: FileKind) -> &'static str {
+    match kind {
         FileKind::Info => "application/json",
         FileKind::Mod => TEXT,
         FileKind::Zip => "application/zip",
-    };
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert(header::CACHE_CONTROL, IMMUTABLE);
+    }
+}
+
+fn describe(headers: &mut HeaderMap, kind: FileKind) {
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static(content_type(kind)),
+    );
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(IMMUTABLE));
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
 }
 
@@ -169,14 +180,18 @@ fn label(headers: &mut HeaderMap, outcome: Outcome, source: &str) {
     insert_text(headers, SOURCE, source.to_owned());
 }
 
-/// The strong ETag: the SHA-256 of the bytes, in quotes.
 fn etag(sha256: &Sha256) -> HeaderValue {
+    HeaderValue::from_bytes(&etag_bytes(sha256)).expect("hex digits and quotes are a header value")
+}
+
+/// The strong ETag: the SHA-256 of the bytes, in quotes.
+pub(super) fn etag_bytes(sha256: &Sha256) -> [u8; 66] {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     let mut quoted = [b'"'; 66];
     for (pair, byte) in quoted[1..65].chunks_exact_mut(2).zip(sha256.0) {
         pair.copy_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
     }
-    HeaderValue::from_bytes(&quoted).expect("hex digits and quotes are a header value")
+    quoted
 }
 
 fn etag_text(etag: &HeaderValue) -> &str {

@@ -6,18 +6,22 @@
 mod answers;
 mod body;
 mod conditional;
+mod drain;
 mod error;
 mod files;
 mod impatient;
+pub mod lane;
 mod operations;
 pub mod read_ahead;
 mod refresh;
 mod respond;
+mod rewound;
 mod sumdb;
 mod tls;
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -25,12 +29,12 @@ use std::time::Duration;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
 use source::privacy::Privacy;
 use source::sumdb::{ChecksumSource, SumdbMirror};
 use source::{Refresher, Source};
 use store::first_seen::FirstSeen;
 use store::{Staging, Store};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
@@ -42,8 +46,11 @@ use crate::observe::{AccessLog, Metrics};
 use crate::policy::Policy;
 use crate::refresh::Refreshes;
 use crate::refresh::access::RefreshAccess;
+use drain::{Drain, Draining};
 use impatient::Impatient;
+use lane::Left;
 use refresh::RefreshDoor;
+use rewound::Rewound;
 use tls::CurrentCertificate;
 pub use tls::{TlsError, TlsFiles};
 
@@ -204,7 +211,7 @@ impl Server {
             .tls
             .map(|certificate| tokio::spawn(certificate.follow_files()));
         let connections = Arc::new(Semaphore::new(CONNECTIONS));
-        let graceful = GracefulShutdown::new();
+        let drain = Drain::new();
         let mut stop = std::pin::pin!(stop);
         loop {
             let accepted = async {
@@ -219,11 +226,11 @@ impl Server {
             match accepted {
                 Ok((stream, peer)) => {
                     let (room, acceptor) = (self.room.clone(), acceptor.clone());
-                    let watcher = graceful.watcher();
+                    let draining = drain.watcher();
                     tokio::spawn(async move {
                         let _place = place;
                         room.metrics.connections.inc();
-                        connection(&room, stream, peer, acceptor, watcher).await;
+                        connection(&room, stream, peer, acceptor, draining).await;
                         room.metrics.connections.dec();
                     });
                 }
@@ -235,7 +242,7 @@ impl Server {
         }
         drop(listener);
         self.room.draining.store(true, Ordering::Relaxed);
-        if tokio::time::timeout(DRAIN_DEADLINE, graceful.shutdown())
+        if tokio::time::timeout(DRAIN_DEADLINE, drain.finish())
             .await
             .is_err()
         {
@@ -260,10 +267,43 @@ async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
     acceptor: Option<TlsAcceptor>,
-    watcher: hyper_util::server::graceful::Watcher,
+    mut draining: Draining,
 ) {
     // Answers are written whole; waiting to gather more would only delay them.
     let _unsupported = stream.set_nodelay(true);
+    let mut stop = pin!(draining.begun());
+    let served = match acceptor {
+        None => match lane::serve(room, stream, peer, stop.as_mut()).await {
+            Left::Closed => return,
+            Left::Unusual { stream, read } => {
+                let stream = Rewound::new(read, stream);
+                // Boxed: a connection that stays in the lane has no room for it.
+                Box::pin(by_hyper(room, stream, peer, stop)).await
+            }
+        },
+        Some(acceptor) => {
+            match tokio::time::timeout(HEAD_DEADLINE, acceptor.accept(stream)).await {
+                Ok(Ok(stream)) => Box::pin(by_hyper(room, stream, peer, stop)).await,
+                Ok(Err(error)) => {
+                    tracing::debug!(%peer, %error, "a TLS handshake failed");
+                    return;
+                }
+                Err(_) => return,
+            }
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(%peer, %error, "a connection ended early");
+    }
+}
+
+/// A connection of any kind, to its end. After `stop` the requests under way end and no more are taken.
+async fn by_hyper<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    room: &Arc<Room>,
+    stream: S,
+    peer: SocketAddr,
+    stop: Pin<&mut impl Future<Output = ()>>,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let service_room = room.clone();
     let service = service_fn(move |request| {
         let room = service_room.clone();
@@ -281,30 +321,11 @@ async fn connection(
         .max_concurrent_streams(STREAMS)
         .max_header_list_size(u32::try_from(HEAD_BYTES).unwrap_or(u32::MAX))
         .keep_alive_interval(Some(Duration::from_secs(60)));
-    let served = match acceptor {
-        None => {
-            let io = TokioIo::new(Impatient::new(stream, HEAD_DEADLINE, WRITE_PATIENCE));
-            watcher
-                .watch(builder.serve_connection(io, service).into_owned())
-                .await
-        }
-        Some(acceptor) => {
-            match tokio::time::timeout(HEAD_DEADLINE, acceptor.accept(stream)).await {
-                Ok(Ok(stream)) => {
-                    let io = TokioIo::new(Impatient::new(stream, HEAD_DEADLINE, WRITE_PATIENCE));
-                    watcher
-                        .watch(builder.serve_connection(io, service).into_owned())
-                        .await
-                }
-                Ok(Err(error)) => {
-                    tracing::debug!(%peer, %error, "a TLS handshake failed");
-                    return;
-                }
-                Err(_) => return,
-            }
-        }
-    };
-    if let Err(error) = served {
-        tracing::debug!(%peer, %error, "a connection ended early");
+    let io = TokioIo::new(Impatient::new(stream, HEAD_DEADLINE, WRITE_PATIENCE));
+    let mut connection = pin!(builder.serve_connection(io, service));
+    tokio::select! {
+        served = connection.as_mut() => return served,
+        () = stop => connection.as_mut().graceful_shutdown(),
     }
+    connection.await
 }

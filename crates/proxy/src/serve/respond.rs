@@ -13,7 +13,7 @@ use super::{Room, answers, error, files, operations, refresh, sumdb};
 use crate::failure::Failure;
 use crate::fill::Fetch;
 use crate::gate::{Admitted, Caller, Way};
-use crate::observe::{Exchange, Outcome, RequestKind};
+use crate::observe::{Asked, Exchange, Outcome, RequestKind};
 
 /// The public mirror's newer spelling of `Disable-Module-Fetch: true` (rule 61).
 const CACHED_ONLY: &str = "/cached-only";
@@ -32,11 +32,16 @@ pub(super) async fn respond(
     peer: SocketAddr,
 ) -> Response<AnswerBody> {
     let (head, body) = request.into_parts();
+    let asked = Asked {
+        method: head.method.clone(),
+        path: head.uri.path(),
+        version: head.version,
+    };
     let mut exchange = Exchange::open(
         room.access_log.clone(),
         room.metrics.clone(),
         Some(peer),
-        &head,
+        &asked,
     );
     let caller = Caller::anonymous(Some(peer));
     let reply = match route(room, &head, body, caller, &mut exchange).await {
@@ -98,12 +103,28 @@ fn kind(request: &Request) -> RequestKind {
     match request {
         Request::List(_) => RequestKind::List,
         Request::Latest(_) => RequestKind::Latest,
-        Request::File(_, FileKind::Info) => RequestKind::Info,
-        Request::File(_, FileKind::Mod) => RequestKind::Mod,
-        Request::File(_, FileKind::Zip) => RequestKind::Zip,
+        Request::File(_, kind) => kind_of(*kind),
         Request::Resolve(..) => RequestKind::Resolve,
         Request::Sumdb { .. } => RequestKind::Sumdb,
     }
+}
+
+/// A request for a file, as log and metrics name it.
+pub(super) fn kind_of(file: FileKind) -> RequestKind {
+    match file {
+        FileKind::Info => RequestKind::Info,
+        FileKind::Mod => RequestKind::Mod,
+        FileKind::Zip => RequestKind::Zip,
+    }
+}
+
+/// False for paths that are the server's own, and for those with a prefix that changes what they ask for.
+pub(super) fn names_a_module(path: &str) -> bool {
+    let prefixed = |prefix| {
+        path.strip_prefix(prefix)
+            .is_some_and(|rest: &str| rest.starts_with('/'))
+    };
+    !prefixed("/-") && !prefixed(CACHED_ONLY)
 }
 
 fn fetch_allowed<'path>(path: &'path str, headers: &HeaderMap) -> (Cow<'path, str>, Fetch) {
