@@ -6,86 +6,122 @@
 //! next commit overwrites it.
 //!
 //! # Why nothing partial is ever opened
-//! A commit takes these steps, the later ones under the module's lock:
-//! 1. the bytes are in a file under `DIR/staging`, synced;
+//! Commits and deletions are gathered for a moment ([`commit`]) and carried out together, under the locks of
+//! their modules:
+//! 1. the bytes of each file are in a file under `DIR/staging`;
 //! 2. the record is read: another `h1:` ends the commit, and so does a trusted file in place;
-//! 3. an untrusted file that has the name is removed, and its folder synced;
-//! 4. the new record is written, synced, renamed into place, and its folder synced;
-//! 5. the file is renamed into place, and its folder synced;
-//! 6. if that completed the version, `list` is written anew.
+//! 3. the new records are appended to this process's [`journal`], which is synced: **the one sync of
+//!    the batch**, and the moment from which a record is kept for ever;
+//! 4. an untrusted file that has the name is removed;
+//! 5. the new record is written under `staging` and renamed into place;
+//! 6. the file is renamed into place;
+//! 7. if that completed a version, its module's `list` is written anew.
 //!
-//! A name in `download` thus only ever appears with synced bytes behind it (1 before 5). Killed
-//! before 4, the old record stands: it names no file, or one that is gone. Killed between 4 and 5, the
-//! record names a file that is not there, thanks to 3, which reads as absent. Power lost after 5
-//! loses at most the name. Killed before 6, `list` is short of a version until the module's next
-//! commit; it never names one too many, since [`Store::delete`] writes it before it removes.
+//! When a journal is full, a new one begins, the whole file system is synced once, and the old one is removed. So
+//! whatever no journal names is on the disk, whole.
+//!
+//! *While a process lives*, and those beside it, all see one and the same page cache: nothing has a name before it
+//! is whole (1 before 6), and no record names a file that has not been verified (4 before 5).
+//!
+//! *When it dies*, by a signal or with the power, its journal stays and its lock is gone. Whoever opens the
+//! folder next finds it, and what it names is in [`doubt`]: the record is what the journal and the
+//! record's file know together, and a file is opened only if its bytes have the SHA-256 that is
+//! remembered. That covers every order in which a loss of power can keep or lose what was written in 4 to 7: a name
+//! without its bytes, zeros of the right length, an old file that came back, a record that was torn. Killed
+//! before 3, nothing of the batch is remembered, and nothing of it has a name. The doubts
+//! are looked after at once, in the background, and are gone a moment after the start.
+//!
+//! A deletion names the module in the journal where a `list` must be rewritten, rewrites it, and takes the name
+//! away. A `list` thus never names one too many while a process lives, and is rewritten after it died.
+//!
+//! What other programs read from `DIR/download` is whole, except after a loss of power and until Larder has
+//! started again.
 //!
 //! A reader takes no lock. It opens the file, reads the record, and then looks at the open file: if it
 //! still has its name, the record is the one it was put in place under, because the name is never
-//! given to another file while a trusted one holds it, and no record is replaced before 3.
+//! given to another file while a trusted one holds it, and no record is replaced before 4. A reader whose file
+//! loses its name reads on: the bytes go when the last descriptor does.
 //!
 //! # Two processes on one folder
 //! Commits and deletions of one module exclude each other by an advisory lock on one of 256 files in
 //! `DIR/state/locks`, chosen by the module path (not the version: `list` is the module's). The lock is
-//! taken on a fresh descriptor each time, so it excludes threads of one process, too.
+//! taken on a fresh descriptor each time, so it excludes threads of one process, too; a batch takes all of its
+//! locks in ascending order. Each process writes a journal of its own.
 
-use crate::folder::{
-    Durable, WorkFile, WorkFolder, blocking, create_folders, is_absence, read_if_there, sync_folder,
-};
-use crate::staging::StagedPlace;
+mod commit;
+mod doubt;
+mod journal;
+
+use crate::folder::{Durable, WorkFolder, blocking, create_folders, is_absence, read_if_there};
 use crate::{
     Body, Committed, FILE_KINDS, FileKey, FileRecord, Namespace, Opened, Record, Store, StoreError,
     Tier, Verified, layout,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
+use doubt::{Doubts, LookingAfter};
 use fs_err as fs;
 use gomod::{EscapedVersion, FileKind, ModulePath, ModuleVersion, Sha256, Version};
+use journal::Journals;
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tokio::sync::Semaphore;
 
 /// Files up to this size are read where they are opened: cheaper than a second trip off the reactor.
 const READ_AT_ONCE_BYTES: u64 = 64 * 1024;
-/// Commits that may run at once; each blocks a thread for its syncs. Measured (ext4, two busy cores, the
-/// 1190 files of a cold build, `cargo bench -p store`): 22 to 31 s one at a time, 0.6 to 1.7 s with 16,
-/// 0.6 to 2.0 s with 64, for the file system syncs those that wait together. Leaving out every sync
-/// took 1.1 s then, so that gathering commits into batches of our own has next to nothing to win.
-const COMMITS_AT_ONCE: usize = 32;
 
 /// A store in a folder that is itself a static GOPROXY. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct DiskStore {
+    handle: Arc<Handle>,
+}
+
+/// Ends what runs beside the store when the last clone of it is dropped.
+#[derive(Debug)]
+struct Handle {
     folder: Arc<CacheFolder>,
+    #[cfg_attr(not(test), expect(dead_code, reason = "held for its end"))]
+    looking_after: LookingAfter,
 }
 
 #[derive(Debug)]
 struct CacheFolder {
     dir: PathBuf,
     work: Arc<WorkFolder>,
-    commits: Semaphore,
+    waiting: commit::Waiting,
+    /// Locked by the batch that runs.
+    journals: Mutex<Journals>,
+    doubts: Doubts,
 }
 
 impl DiskStore {
     /// Opens or creates the cache folder `dir`; fails with a clear error where it can't be written.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
-        let work = prepare(dir).map_err(|error| StoreError::unusable(dir, &error))?;
+        let unusable = |error: io::Error| StoreError::unusable(dir, &error);
+        let work = prepare(dir).map_err(unusable)?;
+        let left = journal::left_by_the_dead(dir).map_err(unusable)?;
+        let folder = Arc::new(CacheFolder {
+            dir: dir.to_path_buf(),
+            work,
+            waiting: commit::Waiting::default(),
+            journals: Mutex::new(Journals::new(dir)),
+            doubts: Doubts::new(left),
+        });
         Ok(Self {
-            folder: Arc::new(CacheFolder {
-                dir: dir.to_path_buf(),
-                work,
-                commits: Semaphore::new(COMMITS_AT_ONCE),
+            handle: Arc::new(Handle {
+                looking_after: LookingAfter::start(&folder),
+                folder,
             }),
         })
     }
 
     /// The folder of the store.
     pub(crate) fn dir(&self) -> &Path {
-        &self.folder.dir
+        &self.handle.folder.dir
     }
 
     /// What is remembered of a version; blocks.
@@ -94,14 +130,14 @@ impl DiskStore {
         namespace: Namespace,
         module: &ModuleVersion,
     ) -> Result<Option<Record>, StoreError> {
-        self.folder.record(namespace, module)
+        self.handle.folder.record(namespace, module)
     }
 
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&CacheFolder) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let folder = Arc::clone(&self.folder);
+        let folder = Arc::clone(&self.handle.folder);
         blocking(move || work(&folder).map_err(|error| error.in_folder(&folder.dir))).await
     }
 }
@@ -113,9 +149,7 @@ impl Store for DiskStore {
         self.run(move |folder| folder.open(&key)).await
     }
     async fn commit(&self, file: Arc<Verified>) -> Result<Committed, StoreError> {
-        let turn = self.folder.commits.acquire().await;
-        let _turn = turn.expect("the semaphore is never closed");
-        self.run(move |folder| folder.commit(&file)).await
+        commit::commit(&self.handle.folder, file).await
     }
     async fn record(
         &self,
@@ -145,8 +179,7 @@ impl Store for DiskStore {
             .await
     }
     async fn delete(&self, key: &FileKey) -> Result<bool, StoreError> {
-        let key = key.clone();
-        self.run(move |folder| folder.delete(&key)).await
+        commit::delete(&self.handle.folder, key.clone()).await
     }
 }
 
@@ -165,7 +198,7 @@ fn prepare(dir: &Path) -> io::Result<Arc<WorkFolder>> {
     let work = WorkFolder::create(&layout::staging(dir))?;
     for folder in [&download, &records] {
         let probe = folder.join(format!(".probe-{:016x}", fastrand::u64(..)));
-        work.new_file()?.put(&probe)?;
+        work.new_file()?.put(&probe, Durable::No)?;
         fs::remove_file(&probe)?;
     }
     Ok(work)
@@ -181,7 +214,7 @@ impl CacheFolder {
                 Err(error) if is_absence(&error) => return Ok(None),
                 Err(error) => return Err(error.into()),
             };
-            let record = self.record(key.namespace, &key.module)?;
+            let (record, in_doubt) = self.record_with_doubt(key.namespace, &key.module)?;
             let metadata = file.metadata()?;
             if metadata.nlink() == 0 {
                 continue;
@@ -190,6 +223,9 @@ impl CacheFolder {
                 return Ok(None);
             };
             if !metadata.is_file() || metadata.len() != remembered.len_bytes {
+                return Ok(None);
+            }
+            if in_doubt && !doubt::has_bytes(&file, remembered.sha256)? {
                 return Ok(None);
             }
             return Ok(Some(Opened {
@@ -204,61 +240,41 @@ impl CacheFolder {
         Ok(None)
     }
 
-    fn commit(&self, verified: &Verified) -> Result<Committed, StoreError> {
-        let staged = verified.staged();
-        let key = staged.key();
-        let hash = verified.accepted().hash;
-        if key.kind != FileKind::Info && hash.is_none() {
-            let refused = format!("{}.{} has no h1: hash", key.module, key.kind.extension());
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, refused).into());
-        }
-        let _lock = self.lock(key.namespace, key.module.path())?;
-        let mut record = self.record(key.namespace, &key.module)?.unwrap_or_default();
-        if let (Some(remembered), Some(hash)) = (record.hash(key.kind), hash)
-            && remembered != hash
-        {
-            return Ok(Committed::Differs(record));
-        }
-        let place = layout::file(&self.dir, key);
-        if self.is_in_place(&place, record.file(key.kind))? {
-            return Ok(Committed::Same);
-        }
-        let new = self.synced(verified)?;
-        if remove_if_there(&place)? {
-            sync_folder(folder_of(&place))?;
-        }
-        record.remember(
-            key.kind,
-            hash,
-            FileRecord {
-                sha256: staged.sha256(),
-                len_bytes: staged.len_bytes(),
-                stored_at: verified.verified_at(),
-                verified_by: verified.accepted().by.clone(),
-                source: staged.source().to_owned(),
-            },
-        );
-        let record_path = layout::record(&self.dir, key.namespace, &key.module);
-        self.work
-            .replace(&record_path, &record.to_json()?, Durable::Yes)?;
-        new.put(&place)?;
-        sync_folder(folder_of(&place))?;
-        if is_complete(&self.dir, key) {
-            self.write_list(key.namespace, key.module.path(), None)?;
-        }
-        Ok(Committed::Stored)
-    }
-
     fn record(
         &self,
         namespace: Namespace,
         module: &ModuleVersion,
     ) -> Result<Option<Record>, StoreError> {
+        self.record_with_doubt(namespace, module)
+            .map(|(record, _)| record)
+    }
+
+    /// What is remembered of a version, and whether its files must be held to their SHA-256 first.
+    fn record_with_doubt(
+        &self,
+        namespace: Namespace,
+        module: &ModuleVersion,
+    ) -> Result<(Option<Record>, bool), StoreError> {
+        // Before the file is read: it is right when the doubt is gone.
+        let doubt = self.doubts.of(module);
         let path = layout::record(&self.dir, namespace, module);
-        match read_if_there(&path)? {
+        let written = match read_if_there(&path)? {
             Some(json) => Record::from_json(&path, &json).map(Some),
             None => Ok(None),
-        }
+        };
+        let Some(journalled) = doubt else {
+            return Ok((written?, false));
+        };
+        let record = match written {
+            Ok(Some(mut record)) => {
+                record.merge(journalled);
+                record
+            }
+            // Torn or lost: the journal has all that was in it.
+            Ok(None) | Err(StoreError::Damaged { .. }) => journalled,
+            Err(error) => return Err(error),
+        };
+        Ok((Some(record), true))
     }
 
     fn versions(&self, namespace: Namespace, module_path: &ModulePath) -> io::Result<Vec<Version>> {
@@ -277,23 +293,18 @@ impl CacheFolder {
         Ok(!self.files(namespace, module_path)?.is_empty())
     }
 
-    fn delete(&self, key: &FileKey) -> Result<bool, StoreError> {
-        let _lock = self.lock(key.namespace, key.module.path())?;
-        let place = layout::file(&self.dir, key);
-        if is_complete(&self.dir, key) {
-            self.write_list(key.namespace, key.module.path(), Some(key.module.version()))?;
-        }
-        let was_there = remove_if_there(&place)?;
-        if was_there {
-            sync_folder(folder_of(&place))?;
-        }
-        Ok(was_there)
-    }
-
     /// Excludes other commits and deletions of the module until the file is dropped.
     fn lock(&self, namespace: Namespace, module_path: &ModulePath) -> io::Result<File> {
+        self.lock_stripe(Self::stripe(namespace, module_path))
+    }
+
+    fn stripe(namespace: Namespace, module_path: &ModulePath) -> u8 {
         let Namespace::Shared = namespace;
         let Sha256([stripe, ..]) = Sha256::of(module_path.as_str().as_bytes());
+        stripe
+    }
+
+    fn lock_stripe(&self, stripe: u8) -> io::Result<File> {
         let path = layout::locks(&self.dir).join(format!("{stripe:02x}"));
         let file = fs::OpenOptions::new()
             .create(true)
@@ -305,29 +316,26 @@ impl CacheFolder {
     }
 
     /// True where the trusted file is there.
-    fn is_in_place(&self, place: &Path, remembered: Option<&FileRecord>) -> io::Result<bool> {
+    fn is_in_place(
+        &self,
+        key: &FileKey,
+        remembered: Option<&FileRecord>,
+    ) -> Result<bool, StoreError> {
         let Some(remembered) = remembered else {
             return Ok(false);
         };
-        match fs::metadata(place) {
-            Ok(metadata) => Ok(metadata.is_file() && metadata.len() == remembered.len_bytes),
-            Err(error) if is_absence(&error) => Ok(false),
-            Err(error) => Err(error),
+        let place = layout::file(&self.dir, key);
+        match fs::metadata(&place) {
+            Ok(metadata) if metadata.is_file() && metadata.len() == remembered.len_bytes => {}
+            Ok(_) => return Ok(false),
+            Err(error) if is_absence(&error) => return Ok(false),
+            Err(error) => return Err(error.into()),
         }
-    }
-
-    /// The verified bytes as a synced file that can be renamed into place.
-    fn synced<'a>(&self, verified: &'a Verified) -> io::Result<SyncedFile<'a>> {
-        let new = match verified.staged().place() {
-            StagedPlace::Disk(file) => SyncedFile::Staged(file),
-            StagedPlace::Memory(bytes) => {
-                let file = self.work.new_file()?;
-                (&*file.file).write_all(bytes)?;
-                SyncedFile::Written(file)
-            }
-        };
-        new.file().file.sync_all()?;
-        Ok(new)
+        if self.doubts.of(&key.module).is_none() {
+            return Ok(true);
+        }
+        let file = fs::File::open(&place)?.into_parts().0;
+        Ok(doubt::has_bytes(&file, remembered.sha256)?)
     }
 
     /// Rewrites the module's `list`, without `leaving`: the versions whose three files are there, in
@@ -336,17 +344,17 @@ impl CacheFolder {
         &self,
         namespace: Namespace,
         module_path: &ModulePath,
-        leaving: Option<&Version>,
+        leaving: &[Version],
     ) -> io::Result<()> {
         let mut list = String::new();
         for version in self.versions(namespace, module_path)? {
-            if !version.is_pseudo() && Some(&version) != leaving {
+            if !version.is_pseudo() && !leaving.contains(&version) {
                 list.push_str(version.as_str());
                 list.push('\n');
             }
         }
         let path = layout::versions(&self.dir, namespace, module_path).join("list");
-        self.work.replace(&path, list.as_bytes(), Durable::Yes)
+        self.work.replace(&path, list.as_bytes(), Durable::No)
     }
 
     /// The module files that have a name here, trusted or not.
@@ -368,25 +376,6 @@ impl CacheFolder {
             }
         }
         Ok(files)
-    }
-}
-
-/// A file whose bytes are synced and wait for their name.
-enum SyncedFile<'a> {
-    Staged(&'a WorkFile),
-    Written(WorkFile),
-}
-
-impl SyncedFile<'_> {
-    fn file(&self) -> &WorkFile {
-        match self {
-            Self::Staged(file) => file,
-            Self::Written(file) => file,
-        }
-    }
-
-    fn put(&self, place: &Path) -> io::Result<()> {
-        self.file().put(place)
     }
 }
 

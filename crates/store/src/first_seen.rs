@@ -172,7 +172,7 @@ fn open_to_append(path: &Path) -> io::Result<fs::File> {
     options.read(true).append(true).create(true);
     match options.open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            create_folders(path.parent().unwrap_or(path))?;
+            fs::create_dir_all(path.parent().unwrap_or(path))?;
             options.open(path)
         }
         result => result,

@@ -9,7 +9,7 @@ use std::fs::{File, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Runs file work off the reactor.
 pub(crate) async fn blocking<T: Send + 'static>(
@@ -42,6 +42,20 @@ pub(crate) fn read_if_there(path: &Path) -> io::Result<Option<Vec<u8>>> {
 /// Makes the names in a folder durable.
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     fs::File::open(folder)?.sync_all()
+}
+
+/// Makes everything that was written below `folder` so far durable, at once: one call for its file
+/// system, where the system has one.
+pub(crate) fn sync_file_system(folder: &Path) -> io::Result<()> {
+    let folder = fs::File::open(folder)?;
+    #[cfg(target_os = "linux")]
+    rustix::fs::syncfs(&folder)?;
+    #[cfg(not(target_os = "linux"))]
+    {
+        rustix::fs::sync();
+        folder.sync_all()?;
+    }
+    Ok(())
 }
 
 /// Creates a folder and what is missing above it, and makes each new name durable.
@@ -125,6 +139,7 @@ impl WorkFolder {
         Ok(WorkFile {
             file: Arc::new(file.into_parts().0),
             path,
+            placed: AtomicBool::new(false),
             _folder: Arc::clone(self),
         })
     }
@@ -141,7 +156,7 @@ impl WorkFolder {
         if durable == Durable::Yes {
             new.file.sync_all()?;
         }
-        new.put(path)?;
+        new.put(path, durable)?;
         if durable == Durable::Yes {
             sync_folder(parent_of(path))?;
         }
@@ -171,26 +186,37 @@ pub(crate) struct WorkFile {
     /// Open for reading and writing.
     pub(crate) file: Arc<File>,
     path: PathBuf,
+    placed: AtomicBool,
     _folder: Arc<WorkFolder>,
 }
 
 impl WorkFile {
-    /// Gives the file its name, over whatever has it. The folder is created.
-    pub(crate) fn put(&self, place: &Path) -> io::Result<()> {
-        match fs::rename(&self.path, place) {
+    /// Gives the file its name, over whatever has it. The folder is created; with [`Durable::Yes`] new
+    /// folders are synced, the name itself is not.
+    pub(crate) fn put(&self, place: &Path, durable: Durable) -> io::Result<()> {
+        let renamed = match fs::rename(&self.path, place) {
             Err(error) if error.kind() == io::ErrorKind::NotFound && self.path.exists() => {
-                create_folders(parent_of(place))?;
+                match durable {
+                    Durable::Yes => create_folders(parent_of(place))?,
+                    Durable::No => fs::create_dir_all(parent_of(place))?,
+                }
                 fs::rename(&self.path, place)
             }
             result => result,
+        };
+        if renamed.is_ok() {
+            self.placed.store(true, Ordering::Relaxed);
         }
+        renamed
     }
 }
 
 impl Drop for WorkFile {
     fn drop(&mut self) {
-        // Gone already if it was put into place.
-        let _ = fs::remove_file(&self.path);
+        if !self.placed.load(Ordering::Relaxed) {
+            // Whatever cannot be removed now is swept by a later process.
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 

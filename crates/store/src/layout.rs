@@ -54,6 +54,11 @@ pub(crate) fn record(dir: &Path, namespace: Namespace, module: &ModuleVersion) -
         .join(format!("{}.json", module.version().escape().as_str()))
 }
 
+/// The journals of a namespace.
+pub(crate) fn journals(dir: &Path, namespace: Namespace) -> PathBuf {
+    state(dir, "journal", namespace)
+}
+
 /// `DIR/state/locks`.
 pub(crate) fn locks(dir: &Path) -> PathBuf {
     dir.join("state").join("locks")

@@ -94,7 +94,8 @@ pub trait Store: Send + Sync {
     }
     /// The file, or `None` where it is not stored.
     async fn open(&self, key: &FileKey) -> Result<Option<Opened>, StoreError>;
-    /// Stores a file if it is absent: durable when this returns.
+    /// Stores a file if it is absent. When this returns, what is remembered of it outlives a loss of power, and
+    /// the file either does or reads as absent.
     async fn commit(&self, file: Arc<Verified>) -> Result<Committed, StoreError>;
     /// What is remembered of a version, whether or not its files are still here.
     async fn record(

@@ -68,6 +68,25 @@ impl Record {
         }
     }
 
+    /// Adds what `other` knows and this one does not. A file counts as known from whoever stored it later;
+    /// where the hashes differ, nothing is taken: the hash that is here stays.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.zip_hash = self.zip_hash.or(other.zip_hash);
+        self.go_mod_hash = self.go_mod_hash.or(other.go_mod_hash);
+        take_later(&mut self.info, other.info);
+        if self.zip_hash == other.zip_hash {
+            take_later(&mut self.zip, other.zip);
+        }
+        if self.go_mod_hash == other.go_mod_hash {
+            take_later(&mut self.go_mod, other.go_mod);
+        }
+    }
+
+    /// The record as a journal holds it.
+    pub(crate) fn written(&self) -> WrittenRecord {
+        WrittenRecord::from(self)
+    }
+
     /// The record as its file holds it.
     pub(crate) fn to_json(&self) -> std::io::Result<Vec<u8>> {
         let mut json = serde_json::to_vec_pretty(&WrittenRecord::from(self))?;
@@ -88,9 +107,16 @@ impl Record {
     }
 }
 
+fn take_later(mine: &mut Option<FileRecord>, other: Option<FileRecord>) {
+    let stored_at = |file: &Option<FileRecord>| file.as_ref().map(|file| file.stored_at);
+    if stored_at(&other) > stored_at(mine) {
+        *mine = other;
+    }
+}
+
 /// The file's form. Unknown fields are left to later releases.
 #[derive(Serialize, Deserialize)]
-struct WrittenRecord {
+pub(crate) struct WrittenRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     zip_hash: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -151,7 +177,7 @@ impl From<&FileRecord> for WrittenFile {
 }
 
 impl WrittenRecord {
-    fn read(self) -> Result<Record, String> {
+    pub(crate) fn read(self) -> Result<Record, String> {
         let hash = |text: Option<String>| text.map(|text| H1::parse(&text)).transpose();
         let told = |error: ParseError| error.to_string();
         Ok(Record {

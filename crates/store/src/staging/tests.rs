@@ -272,7 +272,10 @@ async fn the_sweep_removes_what_dead_processes_left_and_nothing_else() {
     assert!(!dead.exists());
     assert_eq!(files_on_disk(scratch.path()), 2);
     others_file
-        .put(&scratch.path().join("still-there"))
+        .put(
+            &scratch.path().join("still-there"),
+            crate::folder::Durable::Yes,
+        )
         .unwrap();
     let staged = alive.finish(String::new()).await.unwrap();
     assert!(contents(&staged) == pattern(2 * BATCH_BYTES));
