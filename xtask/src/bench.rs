@@ -1,17 +1,23 @@
-//! `cargo xtask bench`: figures, as ratios in one run against nginx serving the same folder.
+//! `cargo xtask bench`: figures, as ratios in one run: against nginx serving the same folder, against no proxy at
+//! all, against the healthy one of two upstreams, and against the go command.
 //!
-//! Three parts: cached files under load, the download of a real graph, and what a start costs; and one against
-//! the go command: modules straight from git. A person reads `bench/RESULTS.md`, where each run adds a section;
-//! every single measurement is in `bench/results/`.
+//! One file a part: cached files under load, what a start costs, the download of a real graph, faults of upstreams,
+//! many clients, a soak, and modules straight from git. A person reads `bench/RESULTS.md`, where each run adds a
+//! section; every single measurement is in `bench/results/`, the pictures of the latest run are beside it.
 //! CPU is what the kernel counts for the server's processes, so it holds on a busy machine too;
 //! requests per second do not.
 
 mod corpus;
 mod direct;
+mod faults;
 mod files;
+mod generator;
 mod graph;
 mod load;
 mod nginx;
+mod plot;
+mod program;
+mod soak;
 mod start;
 
 use std::fmt::Write as _;
@@ -19,89 +25,125 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde::Serialize;
+use serde_json::{Map, Value, json};
 
 use crate::larder::{self, Larder};
 use crate::process::output;
 use crate::{Outcome, repository};
+use program::Program;
 
-/// Everything, appended to the results.
+/// What `cargo xtask bench` without a part measures, in this order.
+const PARTS: &[&str] = &["files", "start", "graph", "faults", "load", "soak"];
+
+/// Everything but `direct`, appended to the results.
 ///
 /// # Errors
 /// A server that does not start, an answer that is wrong, or what is missing on this machine.
 pub(crate) fn run_all() -> Outcome {
-    nginx::install()?;
-    let binary = larder::build()?;
-    let work = Work::fresh()?;
-    let machine = Machine::of_this_run()?;
-    let files = files::measure(&binary, &work.disk)?;
-    let start = start::measure(&binary, &work.disk)?;
-    let graph = graph::measure(&binary, &work)?;
-
-    let mut section = machine.heading();
-    section.push_str(&files::report(&files));
-    section.push_str(&start.report());
-    section.push_str(&graph.report());
-    println!("\n{section}");
-
-    let raw =
-        serde_json::json!({ "machine": machine, "files": files, "start": start, "graph": graph });
-    keep(&machine, "", &section, &raw)
+    run_parts(PARTS, soak::SECONDS, "")
 }
 
-/// What modules straight from git cost, appended to the results.
+/// One part, appended to the results.
 ///
 /// # Errors
-/// As [`run_all`].
-pub(crate) fn run_direct() -> Outcome {
+/// As [`run_all`], and a part that there is not.
+pub(crate) fn run_part(part: &str) -> Outcome {
+    run_parts(&[part], soak::SECONDS, &format!("-{part}"))
+}
+
+/// A soak of so many seconds, appended to the results.
+///
+/// # Errors
+/// As [`run_all`], and what must hold in a soak and does not.
+pub(crate) fn run_soak(seconds: &str) -> Outcome {
+    run_parts(&["soak"], seconds.parse()?, "-soak")
+}
+
+fn run_parts(parts: &[&str], soak_seconds: u64, name: &str) -> Outcome {
+    if let Some(part) = parts
+        .iter()
+        .find(|part| !PARTS.contains(part) && **part != "direct")
+    {
+        return Err(format!("no part `{part}`: {}, direct", PARTS.join(", ")).into());
+    }
     let binary = larder::build()?;
+    let program = Program::find()?;
+    if parts != ["direct"] {
+        program.build()?;
+    }
     let work = Work::fresh()?;
     let machine = Machine::of_this_run()?;
-    let direct = direct::measure(&binary, &work.disk)?;
-    let section = machine.heading() + &direct.report();
-    println!("\n{section}");
-    let raw = serde_json::json!({ "machine": machine, "direct": direct });
-    keep(&machine, "-direct", &section, &raw)
+    let mut section = machine.heading();
+    let mut raw = Map::new();
+    raw.insert("machine".to_owned(), json!(machine));
+    let mut broken = Vec::new();
+    for part in parts {
+        println!("==> {part}");
+        let (report, figures) = match *part {
+            "files" => {
+                nginx::install()?;
+                let files = files::measure(&program, &binary, &work.disk)?;
+                draw("files.svg", &plot::ratios(&files::ratios(&files)))?;
+                (files::report(&files), json!(files))
+            }
+            "start" => {
+                let start = start::measure(&program, &binary, &work.disk, &work.memory)?;
+                (start.report(), json!(start))
+            }
+            "graph" => {
+                let graph = graph::measure(&program, &binary, &work)?;
+                (graph.report(), json!(graph))
+            }
+            "faults" => {
+                let faults = faults::measure(&program, &binary, &work.memory)?;
+                draw("faults.svg", &plot::timelines(&faults))?;
+                (faults.report(), json!(faults))
+            }
+            "load" => {
+                let load = load::measure(&program, &binary, &work.memory)?;
+                (load.report(), json!(load))
+            }
+            "soak" => {
+                let soak = soak::measure(&program, &binary, &work.memory, soak_seconds)?;
+                broken.extend(soak.faults_found());
+                (soak.report(), json!(soak))
+            }
+            _ => {
+                let direct = direct::measure(&binary, &work.disk)?;
+                (direct.report(), json!(direct))
+            }
+        };
+        println!("{report}");
+        section.push_str(&report);
+        raw.insert((*part).to_owned(), figures);
+    }
+    keep(&machine, name, &section, &Value::Object(raw))?;
+    if broken.is_empty() {
+        Ok(())
+    } else {
+        Err(broken.join("\n").into())
+    }
+}
+
+/// A picture of the latest run, which `bench/RESULTS.md` shows.
+fn draw(name: &str, picture: &str) -> Outcome {
+    let file = repository::root().join("bench").join(name);
+    Ok(fs_err::write(file, picture)?)
 }
 
 /// Appends a section to the results, and writes the raw figures beside them.
-fn keep(machine: &Machine, part: &str, section: &str, raw: &serde_json::Value) -> Outcome {
+fn keep(machine: &Machine, part: &str, section: &str, raw: &Value) -> Outcome {
     let name = format!("{}-{}{part}.json", machine.date, machine.commit);
     let folder = repository::root().join("bench");
     fs_err::write(
         folder.join("results").join(&name),
-        format!("{}\n", serde_json::to_string_pretty(raw)?),
+        format!("{}\n", serde_json::to_string(raw)?),
     )?;
     let results = folder.join("RESULTS.md");
     let mut text = fs_err::read_to_string(&results)?;
     write!(text, "\n{section}\nRaw: [{name}](results/{name})\n")?;
     fs_err::write(&results, text)?;
     println!("appended to {}", results.display());
-    Ok(())
-}
-
-/// One part only, printed and not kept.
-///
-/// # Errors
-/// As [`run_all`], and a part that there is not.
-pub(crate) fn run_part(part: &str) -> Outcome {
-    let work = Work::fresh()?;
-    let report = match part {
-        "nginx" => {
-            nginx::install()?;
-            files::report(&files::measure_nginx_alone(&work.disk)?)
-        }
-        "files" => {
-            nginx::install()?;
-            files::report(&files::measure(&larder::build()?, &work.disk)?)
-        }
-        "start" => start::measure(&larder::build()?, &work.disk)?.report(),
-        "graph" => {
-            nginx::install()?;
-            graph::measure(&larder::build()?, &work)?.report()
-        }
-        other => return Err(format!("no part `{other}`: nginx, files, start, graph").into()),
-    };
-    println!("\n{report}");
     Ok(())
 }
 

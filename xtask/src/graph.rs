@@ -72,8 +72,7 @@ fn download(
     })?;
     client.clear()?;
     // Without a go.sum the go command itself asks the checksum database for every file, through Larder.
-    let client = Client::new(work, "unsummed", &larder.url, database)?;
-    fs_err::remove_file(client.project.join("go.sum"))?;
+    let client = Client::without_go_sum(work, "unsummed", &larder.url, database)?;
     table.measured("warm, without go.sum: every sum asked", &larder, || {
         client.go(&["mod", "download"])
     })?;
@@ -93,8 +92,7 @@ fn download(
     })?;
     table.measured("go mod verify", &larder, || client.go(&["mod", "verify"]))?;
     client.clear()?;
-    let client = Client::new(work, "offline-unsummed", &larder.url, database)?;
-    fs_err::remove_file(client.project.join("go.sum"))?;
+    let client = Client::without_go_sum(work, "offline-unsummed", &larder.url, database)?;
     table.measured("offline, without go.sum", &larder, || {
         client.go(&["mod", "download"])
     })?;
@@ -170,6 +168,18 @@ impl Client {
                 client.project.join(file),
             )?;
         }
+        Ok(client)
+    }
+
+    /// As [`Self::new`], without the go.sum: the go command asks the checksum database for everything.
+    pub(crate) fn without_go_sum(
+        work: &Path,
+        name: &str,
+        proxy: &str,
+        database: &str,
+    ) -> Outcome<Self> {
+        let client = Self::new(work, name, proxy, database)?;
+        fs_err::remove_file(client.project.join("go.sum"))?;
         Ok(client)
     }
 

@@ -44,9 +44,9 @@ usage: cargo xtask COMMAND
   docs [--check]    write the generated references; with --check: are they, the links and the words right?
   faults            every fault of the lab, before go, git, openssl and `larder doctor`
   graph             a real graph of modules over your own GOPROXY: cold, warm, offline, from the folder
-  bench [PART]      figures against nginx over the same folder, appended to bench/RESULTS.md; a PART (nginx,
-                    files, start, graph) is only printed; `bench direct`: modules straight from git against
-                    the go command, appended too
+  bench [PART]      figures against nginx, no proxy, a healthy upstream; appended to bench/RESULTS.md. Parts: files,
+                    start, graph, faults, load, soak [SECONDS]; and `direct`, which a run of all leaves out:
+                    modules straight from git against the go command
   oracle [FILTER]   every answer of `direct` beside that of the go command, over repositories of every shape
   suite-b [REGEX]   Go's own scripts of direct mode, with Larder in the place of the repositories
   suite-c [REGEX]   Go's own module scripts against Go's test proxy, with and without Larder in front
@@ -65,7 +65,7 @@ fn main() -> ExitCode {
         ["faults"] => faults::run_all(),
         ["graph"] => graph::run_graph(),
         ["bench"] => bench::run_all(),
-        ["bench", "direct"] => bench::run_direct(),
+        ["bench", "soak", seconds] => bench::run_soak(seconds),
         ["bench", part] => bench::run_part(part),
         ["oracle"] => oracle::run(None),
         ["oracle", filter] => oracle::run(Some(filter)),

@@ -81,6 +81,17 @@ impl Twin {
         self.pipe.url()
     }
 
+    /// The right zip that it has at this path, whatever is wrong with it now.
+    pub fn zip(&self, path: &str) -> Option<&Bytes> {
+        let mut zips = self.zips.iter();
+        zips.find(|(known, _)| known == path).map(|(_, zip)| zip)
+    }
+
+    /// Changes the link that it has when nothing is wrong, from the next [`heal`](Self::heal) on.
+    pub fn set_usual(&mut self, usual: Link) {
+        self.usual = usual;
+    }
+
     /// Has this fault from now on, besides those it already has.
     pub fn break_with(&self, fault: Fault) {
         match fault {

@@ -1,28 +1,51 @@
 //! Cached files under load: each size from nginx and from Larder in turns, so that whatever else this
-//! machine does meets both.
+//! machine does meets both. Over plain HTTP/1.1 with 32 and with 512 connections, and over TLS 1.3 with HTTP/2.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::corpus::{self, Sample};
-use super::load::{self, CONNECTIONS};
+use super::generator;
 use super::nginx::{AccessLog, Nginx};
+use super::program::{Program, at_least, at_most};
 use super::{median, start_larder};
 use crate::larder::{Larder, Usage};
 use crate::{Outcome, http};
 
 const ROUNDS: usize = 5;
 /// How long one server is asked for one file in one round.
-const CELL: Duration = Duration::from_millis(1500);
+const CELL: Duration = Duration::from_millis(1000);
+
+/// How both servers are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Setting {
+    /// 32 connections, both access logs on.
+    Logged,
+    /// 32 connections, no access logs.
+    Quiet,
+    /// 512 connections, both access logs on.
+    Crowded,
+    /// HTTP/2 over TLS 1.3, both access logs on.
+    Http2,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Peer {
+    Nginx,
+    Larder,
+}
 
 /// All rounds of one server with one file.
 #[derive(Serialize)]
 pub(super) struct Cell {
-    server: &'static str,
+    setting: Setting,
+    peer: Peer,
     file: &'static str,
     bytes: u64,
     rounds: Vec<Round>,
@@ -33,25 +56,57 @@ struct Round {
     requests: u64,
     seconds: f64,
     server_cpu_us: u64,
+    generator_cpu_us: u64,
+}
+
+const SETTINGS: &[(Setting, &str)] = &[
+    (Setting::Logged, "32 connections, access logs on"),
+    (Setting::Quiet, "32 connections, access logs off"),
+    (Setting::Crowded, "512 connections, access logs on"),
+    (
+        Setting::Http2,
+        "TLS 1.3 with HTTP/2: 8 connections of 4 streams, access logs on",
+    ),
+];
+
+impl Setting {
+    /// Keep-alive connections of the plain load generator.
+    fn connections(self) -> usize {
+        match self {
+            Self::Logged | Self::Quiet | Self::Http2 => 32,
+            Self::Crowded => 512,
+        }
+    }
+
+    /// The most that Larder's CPU may be of nginx's, for one request of this file; the goal for throughput is 1 in each.
+    fn cpu_goal(self, file: &str) -> Option<f64> {
+        let is_small = matches!(file, ".info" | ".mod");
+        match self {
+            Self::Logged if is_small => Some(0.8),
+            Self::Quiet if is_small => Some(0.65),
+            Self::Logged if file == "100 kB zip" => Some(0.8),
+            Self::Logged => Some(1.0),
+            Self::Quiet | Self::Crowded | Self::Http2 => None,
+        }
+    }
 }
 
 impl Cell {
+    fn median_of(&self, value: impl Fn(&Round) -> f64) -> f64 {
+        median(self.rounds.iter().map(value).collect())
+    }
+
     fn requests_per_second(&self) -> f64 {
-        median(
-            self.rounds
-                .iter()
-                .map(|round| float(round.requests) / round.seconds)
-                .collect(),
-        )
+        self.median_of(|round| float(round.requests) / round.seconds)
     }
 
     fn cpu_us_per_request(&self) -> f64 {
-        median(
-            self.rounds
-                .iter()
-                .map(|round| float(round.server_cpu_us) / float(round.requests.max(1)))
-                .collect(),
-        )
+        self.median_of(|round| float(round.server_cpu_us) / float(round.requests.max(1)))
+    }
+
+    /// Of one core.
+    fn generator_share(&self) -> f64 {
+        self.median_of(|round| float(round.generator_cpu_us) / 1e6 / round.seconds)
     }
 }
 
@@ -72,7 +127,10 @@ impl Server {
     fn address(&self) -> Outcome<SocketAddr> {
         match self {
             Self::Nginx(nginx) => Ok(nginx.address),
-            Self::Larder(larder) => Ok(http::split(&larder.url)?.0.parse()?),
+            Self::Larder(larder) => {
+                let (_, authority) = larder.url.split_once("://").ok_or("no URL")?;
+                Ok(authority.parse()?)
+            }
         }
     }
 
@@ -84,78 +142,68 @@ impl Server {
     }
 }
 
-/// The arguments of a Larder that writes no line for a request.
-const QUIET: &[&str] = &["--access-log", "off"];
+/// What asks.
+struct Load<'a> {
+    program: &'a Program,
+    authority: String,
+}
 
-const NGINX: &str = "nginx";
-const NGINX_LOGGED: &str = "nginx, access log";
-const LARDER: &str = "larder";
-const LARDER_LOGGED: &str = "larder, access log";
+/// What one cell of one round gave.
+#[derive(Deserialize)]
+struct Answered {
+    requests: u64,
+    seconds: f64,
+    client_cpu_us: u64,
+}
 
-/// nginx and Larder, each with and without access log, over the folder that Larder filled.
-pub(super) fn measure(binary: &Path, work: &Path) -> Outcome<Vec<Cell>> {
+/// nginx and Larder in every setting, over the folder that Larder filled.
+pub(super) fn measure(program: &Program, binary: &Path, work: &Path) -> Outcome<Vec<Cell>> {
     let origin = work.join("origin");
     let samples = corpus::write(&origin)?;
     let store = work.join("store");
     fill(binary, &origin, &store, &samples, work)?;
+    let _: serde_json::Value = program.measure(&["certificate", &work.to_string_lossy()])?;
+    let (certificate, key) = (work.join("leaf.pem"), work.join("leaf.key"));
 
     let served = store.join("download");
-    let offline = ["--offline", "--upstream", "off", "--sumdb", "off"];
-    let quiet: Vec<&str> = offline.iter().chain(QUIET).copied().collect();
-    let servers = [
-        (
-            NGINX,
-            Server::Nginx(Nginx::start(&served, &work.join("nginx"), AccessLog::Off)?),
-        ),
-        (
-            LARDER,
-            Server::Larder(start_larder(
-                binary,
-                &quiet,
-                &store,
-                &work.join("larder.log"),
-            )?),
-        ),
-        (
-            NGINX_LOGGED,
-            Server::Nginx(Nginx::start(
-                &served,
-                &work.join("nginx-logged"),
-                AccessLog::On,
-            )?),
-        ),
-        (
-            LARDER_LOGGED,
-            Server::Larder(start_larder(
-                binary,
-                &offline,
-                &store,
-                &work.join("larder-logged.log"),
-            )?),
-        ),
+    let nginx = |name: &str, log: AccessLog, tls: bool| -> Outcome<Server> {
+        let certificate = tls.then_some((certificate.as_path(), key.as_path()));
+        let nginx = Nginx::start(&served, &work.join(name), log, certificate)?;
+        Ok(Server::Nginx(nginx))
+    };
+    let larder = |name: &str, more: &[&str]| -> Outcome<Server> {
+        let offline = ["--offline", "--upstream", "off", "--sumdb", "off"];
+        let arguments: Vec<&str> = offline.iter().chain(more).copied().collect();
+        let log = work.join(format!("{name}.log"));
+        Ok(Server::Larder(start_larder(
+            binary, &arguments, &store, &log,
+        )?))
+    };
+    let (certificate_text, key_text) = (certificate.to_string_lossy(), key.to_string_lossy());
+    let tls = ["--tls-cert", &certificate_text, "--tls-key", &key_text];
+    let logged = [
+        nginx("nginx-logged", AccessLog::On, false)?,
+        larder("larder-logged", &[])?,
     ];
-    rounds(&servers, &samples)
-}
-
-/// The peer alone: does the harness see what is known of nginx?
-pub(super) fn measure_nginx_alone(work: &Path) -> Outcome<Vec<Cell>> {
-    let origin = work.join("origin");
-    let samples = corpus::write(&origin)?;
-    let servers = [
-        (
-            NGINX,
-            Server::Nginx(Nginx::start(&origin, &work.join("nginx"), AccessLog::Off)?),
-        ),
-        (
-            NGINX_LOGGED,
-            Server::Nginx(Nginx::start(
-                &origin,
-                &work.join("nginx-logged"),
-                AccessLog::On,
-            )?),
-        ),
+    let quiet = [
+        nginx("nginx", AccessLog::Off, false)?,
+        larder("larder", &["--access-log", "off"])?,
     ];
-    rounds(&servers, &samples)
+    let over_tls = [
+        nginx("nginx-tls", AccessLog::On, true)?,
+        larder("larder-tls", &tls)?,
+    ];
+    let servers = [
+        (Setting::Logged, &logged),
+        (Setting::Quiet, &quiet),
+        (Setting::Crowded, &logged),
+        (Setting::Http2, &over_tls),
+    ];
+    let load = Load {
+        program,
+        authority: work.join("ca.pem").to_string_lossy().into_owned(),
+    };
+    rounds(&load, &servers, &samples)
 }
 
 /// Brings the samples into a store as any client would, from a folder as the upstream.
@@ -180,82 +228,136 @@ fn fill(binary: &Path, origin: &Path, store: &Path, samples: &[Sample], work: &P
     Ok(())
 }
 
-fn rounds(servers: &[(&'static str, Server)], samples: &[Sample]) -> Outcome<Vec<Cell>> {
-    let mut cells: Vec<Cell> = samples
-        .iter()
-        .flat_map(|sample| {
-            servers.iter().map(|(server, _)| Cell {
-                server,
-                file: sample.name,
-                bytes: sample.bytes,
-                rounds: Vec::new(),
-            })
-        })
-        .collect();
+fn rounds(
+    load: &Load<'_>,
+    servers: &[(Setting, &[Server; 2])],
+    samples: &[Sample],
+) -> Outcome<Vec<Cell>> {
+    let mut cells = Vec::new();
+    for (setting, pair) in servers {
+        for sample in samples {
+            for (peer, server) in [Peer::Nginx, Peer::Larder].into_iter().zip(pair.iter()) {
+                let cell = Cell {
+                    setting: *setting,
+                    peer,
+                    file: sample.name,
+                    bytes: sample.bytes,
+                    rounds: Vec::new(),
+                };
+                cells.push((cell, sample, server));
+            }
+        }
+    }
     for round in 0..=ROUNDS {
         // Round 0 warms caches and is not kept.
         let time = if round == 0 { CELL / 5 } else { CELL };
         println!("files: round {round} of {ROUNDS}");
-        for (index, cell) in cells.iter_mut().enumerate() {
-            let (sample, (name, server)) = (
-                &samples[index / servers.len()],
-                &servers[index % servers.len()],
-            );
+        for (cell, sample, server) in &mut cells {
             let before = server.usage()?.cpu;
-            let answered = load::run(server.address()?, &sample.path, sample.bytes, time)
-                .map_err(|error| format!("{name}, {}: {error}", sample.name))?;
+            let answered = load
+                .run(cell.setting, server, sample, time)
+                .map_err(|error| format!("{:?}, {}: {error}", cell.peer, sample.name))?;
             let cpu = server.usage()?.cpu.saturating_sub(before);
             if round > 0 {
                 cell.rounds.push(Round {
                     requests: answered.requests,
-                    seconds: answered.elapsed.as_secs_f64(),
+                    seconds: answered.seconds,
                     server_cpu_us: u64::try_from(cpu.as_micros())?,
+                    generator_cpu_us: answered.client_cpu_us,
                 });
             }
         }
     }
-    Ok(cells)
+    Ok(cells.into_iter().map(|(cell, ..)| cell).collect())
 }
 
-/// A table for each way of logging: Larder's figures beside nginx's, and their ratio.
+impl Load<'_> {
+    fn run(
+        &self,
+        setting: Setting,
+        server: &Server,
+        sample: &Sample,
+        time: Duration,
+    ) -> Outcome<Answered> {
+        let address = server.address()?;
+        if setting == Setting::Http2 {
+            return self.program.measure(&[
+                "http2",
+                &address.to_string(),
+                &self.authority,
+                &sample.path,
+                &sample.bytes.to_string(),
+                &time.as_millis().to_string(),
+            ]);
+        }
+        let connections = setting.connections();
+        let answered = generator::run(address, &sample.path, sample.bytes, connections, time)?;
+        Ok(Answered {
+            requests: answered.requests,
+            seconds: answered.elapsed.as_secs_f64(),
+            client_cpu_us: u64::try_from(answered.generator_cpu.as_micros())?,
+        })
+    }
+}
+
+/// Larder's figures of one file in one setting, as ratios to nginx's.
+pub(super) struct Ratio {
+    pub(super) setting: Setting,
+    pub(super) file: &'static str,
+    pub(super) throughput: f64,
+    pub(super) cpu: f64,
+}
+
+/// All of them, in the order of the tables.
+pub(super) fn ratios(cells: &[Cell]) -> Vec<Ratio> {
+    pairs(cells)
+        .map(|(nginx, larder)| Ratio {
+            setting: nginx.setting,
+            file: nginx.file,
+            throughput: larder.requests_per_second() / nginx.requests_per_second(),
+            cpu: larder.cpu_us_per_request() / nginx.cpu_us_per_request(),
+        })
+        .collect()
+}
+
+fn pairs(cells: &[Cell]) -> impl Iterator<Item = (&Cell, &Cell)> {
+    let of = |peer| cells.iter().filter(move |cell| cell.peer == peer);
+    of(Peer::Nginx).zip(of(Peer::Larder))
+}
+
+/// A table for each setting: Larder's figures beside nginx's, and their ratio.
 pub(super) fn report(cells: &[Cell]) -> String {
     let mut text = format!(
-        "\n### Cached files\n\n{CONNECTIONS} keep-alive connections from one process with two threads, {ROUNDS} rounds in turns of {} ms, medians. \
-         Server CPU is user and system time of all its processes. Goal: on `.info`, `.mod` and 100 kB at least as good as nginx \
-         (ratio of CPU ≤ 1).\n",
+        "\n### Cached files\n\nnginx with `sendfile`, `tcp_nopush`, `open_file_cache` and, where it logs, `buffer=64k`; Larder with metrics and gate. The load comes from one process with \
+         two threads, {ROUNDS} rounds in turns of {} ms, medians. Server CPU is user and system time of all its processes. Load CPU is that of the load generator beside nginx \
+         and beside Larder, in cores: it has two of them to share with the server.\n",
         CELL.as_millis()
     );
-    for (title, peer, ours) in [
-        ("without access log", NGINX, LARDER),
-        ("with access log", NGINX_LOGGED, LARDER_LOGGED),
-    ] {
+    for (setting, title) in SETTINGS {
         let _ = write!(
             text,
-            "\n| {title} | nginx req/s | larder req/s | ratio | nginx µs CPU | larder µs CPU | ratio |\n|---|---|---|---|---|---|---|\n"
+            "\n| {title} | nginx req/s | larder req/s | ratio | nginx µs CPU | larder µs CPU | ratio | load CPU |\n|---|---|---|---|---|---|---|---|\n"
         );
-        for nginx in cells.iter().filter(|cell| cell.server == peer) {
-            let larder = cells
-                .iter()
-                .find(|cell| cell.server == ours && cell.file == nginx.file);
-            let (rate, cpu) = (nginx.requests_per_second(), nginx.cpu_us_per_request());
-            let _ = match larder {
-                None => writeln!(
-                    text,
-                    "| {} | {rate:.0} | – | – | {cpu:.1} | – | – |",
-                    nginx.file
-                ),
-                Some(larder) => {
-                    let (our_rate, our_cpu) =
-                        (larder.requests_per_second(), larder.cpu_us_per_request());
-                    writeln!(
-                        text,
-                        "| {} | {rate:.0} | {our_rate:.0} | {:.2} | {cpu:.1} | {our_cpu:.1} | {:.2} |",
-                        nginx.file,
-                        our_rate / rate,
-                        our_cpu / cpu
-                    )
-                }
+        for (nginx, larder) in pairs(cells).filter(|(nginx, _)| nginx.setting == *setting) {
+            let (rate, our_rate) = (nginx.requests_per_second(), larder.requests_per_second());
+            let (cpu, our_cpu) = (nginx.cpu_us_per_request(), larder.cpu_us_per_request());
+            let throughput = if *setting == Setting::Quiet {
+                format!("{:.2}", our_rate / rate)
+            } else {
+                at_least(our_rate / rate, 1.0)
             };
+            let cpu_ratio = setting.cpu_goal(nginx.file).map_or_else(
+                || format!("{:.2}", our_cpu / cpu),
+                |goal| at_most(our_cpu / cpu, goal),
+            );
+            // Writing to a text cannot fail.
+            let _ = writeln!(
+                text,
+                "| {} | {rate:.0} | {our_rate:.0} | {throughput} | {cpu:.1} | {our_cpu:.1} | {cpu_ratio} | {:.2}, {:.2} |",
+                nginx.file,
+                nginx.generator_share(),
+                larder.generator_share(),
+            );
         }
     }
     text

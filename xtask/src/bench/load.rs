@@ -1,257 +1,115 @@
-//! A load generator: HTTP/1.1 over keep-alive connections, one request outstanding on each, for a
-//! bounded time. It counts complete answers and checks status and length of every one.
+//! Many clients at once: a herd on one cold zip, idle connections, slow clients.
 //!
-//! Each thread polls its own connections, so a slow answer on one holds up no other. Nothing is kept of the
-//! bodies. It only ever talks to this machine.
+//! testkit's program `pull_path load` does the measuring.
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
+use std::path::Path;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use serde::{Deserialize, Serialize};
 
+use super::median;
+use super::program::{Program, at_most, mebibytes};
 use crate::Outcome;
 
-const THREADS: usize = 2;
-/// Keep-alive connections over all threads.
-pub(super) const CONNECTIONS: usize = 32;
-/// How much is taken from one connection before the others have their turn.
-const READ_BYTES: usize = 256 * 1024;
-/// An answer's head that is longer is an error.
-const HEAD_BYTES: usize = 16 * 1024;
-/// No progress on any connection for so long is an error.
-const STALL: Timespec = Timespec {
-    tv_sec: 10,
-    tv_nsec: 0,
-};
+const ROUNDS: &str = "5";
 
-/// What was answered, completely and rightly.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Answered {
-    pub(super) requests: u64,
-    pub(super) body_bytes: u64,
-    /// From the first request to the last byte of the last answer.
-    pub(super) elapsed: Duration,
+/// All three.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Load {
+    herd: Vec<Herd>,
+    idle: Idle,
+    slow: Vec<Slow>,
 }
 
-/// Asks for `path` again and again for about `time`, then reads what is outstanding to its end.
-///
-/// # Errors
-/// Any answer that is not 200 with `length` bytes, a connection that ends, or ten seconds without a byte.
-pub(super) fn run(
-    address: SocketAddr,
-    path: &str,
-    length: u64,
-    time: Duration,
-) -> Outcome<Answered> {
-    let request =
-        format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: larder-bench\r\n\r\n");
-    let began = Instant::now();
-    let until = began + time;
-    let results = std::thread::scope(|scope| {
-        let mut workers = Vec::new();
-        for _ in 0..THREADS {
-            let request = request.as_bytes();
-            workers.push(scope.spawn(move || {
-                work(address, request, length, until).map_err(|error| error.to_string())
-            }));
-        }
-        workers
-            .into_iter()
-            .map(|worker| {
-                worker
-                    .join()
-                    .map_err(|_| "a load thread panicked".to_owned())?
-            })
-            .collect::<Vec<_>>()
-    });
-    let mut total = Answered::default();
-    for result in results {
-        let requests = result?;
-        total.requests += requests;
-        total.body_bytes += requests * length;
-    }
-    total.elapsed = began.elapsed();
-    Ok(total)
+#[derive(Serialize, Deserialize)]
+struct Herd {
+    clients: usize,
+    zip_bytes: u64,
+    upstream_first_byte_ms: f64,
+    first_byte_p50_ms: f64,
+    first_byte_p99_ms: f64,
+    first_byte_worst_ms: f64,
+    upstream_requests: usize,
+    complete: usize,
+    wall_s: f64,
+    server_cpu_s: f64,
+    peak_bytes: u64,
 }
 
-/// One thread: returns how many answers were complete.
-fn work(address: SocketAddr, request: &[u8], length: u64, until: Instant) -> Outcome<u64> {
-    let mut connections = Vec::new();
-    for _ in 0..CONNECTIONS / THREADS {
-        let mut connection = Connection::open(address)?;
-        connection.ask(request)?;
-        connections.push(connection);
-    }
-    let mut buffer = vec![0; READ_BYTES];
-    let mut answered = 0;
-    while !connections.is_empty() {
-        let ready: Vec<bool> = {
-            let mut polled: Vec<PollFd<'_>> = connections
-                .iter()
-                .map(|connection| {
-                    PollFd::from_borrowed_fd(connection.stream.as_fd(), PollFlags::IN)
-                })
-                .collect();
-            if poll(&mut polled, Some(&STALL))? == 0 {
-                return Err("no answer for 10 s".into());
-            }
-            polled
-                .iter()
-                .map(|polled| !polled.revents().is_empty())
-                .collect()
-        };
-        let more = Instant::now() < until;
-        let mut kept = Vec::with_capacity(connections.len());
-        for (mut connection, ready) in connections.into_iter().zip(ready) {
-            if ready && connection.read(&mut buffer, length)? {
-                answered += 1;
-                if !more {
-                    continue;
-                }
-                connection.ask(request)?;
-            }
-            kept.push(connection);
-        }
-        connections = kept;
-    }
-    Ok(answered)
+#[derive(Serialize, Deserialize)]
+struct Idle {
+    connections: usize,
+    resident_before_bytes: u64,
+    resident_bytes: u64,
+    hit_p99_ms: f64,
 }
 
-struct Connection {
-    stream: TcpStream,
-    /// The head as far as it has come; `None` when all of it was read.
-    head: Option<Vec<u8>>,
-    /// Bytes of the body that are still to come.
-    remaining: u64,
+#[derive(Serialize, Deserialize)]
+struct Slow {
+    p99_without_ms: f64,
+    p99_with_ms: f64,
+    resident_without_bytes: u64,
+    resident_with_bytes: u64,
 }
 
-impl Connection {
-    fn open(address: SocketAddr) -> Outcome<Self> {
-        let stream = TcpStream::connect(address)?;
-        stream.set_nodelay(true)?;
-        stream.set_nonblocking(true)?;
-        Ok(Self {
-            stream,
-            head: None,
-            remaining: 0,
-        })
-    }
-
-    /// A request is far smaller than a socket's buffer, which is empty between answers.
-    fn ask(&mut self, request: &[u8]) -> Outcome {
-        self.head = Some(Vec::new());
-        Ok(self.stream.write_all(request)?)
-    }
-
-    /// Takes what has come, once. True when the answer is complete.
-    fn read(&mut self, buffer: &mut [u8], length: u64) -> Outcome<bool> {
-        let count = match self.stream.read(buffer) {
-            Ok(0) => return Err("the server closed a keep-alive connection".into()),
-            Ok(count) => count,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
-            Err(error) => return Err(error.into()),
-        };
-        let mut body = u64::try_from(count)?;
-        if let Some(head) = &mut self.head {
-            let before = head.len();
-            head.extend_from_slice(buffer.get(..count.min(HEAD_BYTES)).unwrap_or_default());
-            let Some(end) = end_of_head(head) else {
-                if head.len() > HEAD_BYTES {
-                    return Err("the head of an answer is too long".into());
-                }
-                return Ok(false);
-            };
-            check_head(head.get(..end).unwrap_or_default(), length)?;
-            body -= u64::try_from(end - before)?;
-            self.remaining = length;
-            self.head = None;
-        }
-        self.remaining = self
-            .remaining
-            .checked_sub(body)
-            .ok_or("more bytes than the answer announced")?;
-        Ok(self.remaining == 0)
-    }
+pub(super) fn measure(program: &Program, binary: &Path, memory: &Path) -> Outcome<Load> {
+    let folder = memory.join("load");
+    fs_err::create_dir_all(&folder)?;
+    let (binary, folder) = (binary.to_string_lossy(), folder.to_string_lossy());
+    program.measure(&["load", &binary, &folder, ROUNDS])
 }
 
-/// The length of the head with its empty line.
-fn end_of_head(bytes: &[u8]) -> Option<usize> {
-    bytes
-        .windows(4)
-        .position(|window| window == b"\r\n\r\n")
-        .map(|at| at + 4)
-}
-
-fn check_head(head: &[u8], length: u64) -> Outcome {
-    let head = String::from_utf8_lossy(head);
-    let status = head.split(' ').nth(1).unwrap_or_default();
-    let announced = head.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length")
-            .then(|| value.trim().parse::<u64>().ok())?
-    });
-    if status == "200" && announced == Some(length) {
-        return Ok(());
-    }
-    Err(format!("status {status} with length {announced:?}, expected 200 with {length}").into())
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::{BufRead, BufReader, Write};
-    use std::net::TcpListener;
-    use std::time::Duration;
-
-    use super::{check_head, end_of_head, run};
-
-    /// A server that gives every request on every connection the same answer.
-    fn serve(answer: &'static str) -> std::net::SocketAddr {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let mut stream = stream.unwrap();
-                std::thread::spawn(move || {
-                    let reader = BufReader::new(stream.try_clone().unwrap());
-                    for line in reader.lines() {
-                        let Ok(line) = line else { return };
-                        if line.is_empty() && stream.write_all(answer.as_bytes()).is_err() {
-                            return;
-                        }
-                    }
-                });
-            }
-        });
-        address
-    }
-
-    #[test]
-    fn complete_answers_are_counted() {
-        let address = serve("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello");
-        let answered = run(address, "/", 5, Duration::from_millis(50)).unwrap();
-        assert!(answered.requests >= 32, "{answered:?}");
-        assert_eq!(answered.body_bytes, answered.requests * 5);
-    }
-
-    #[test]
-    fn a_wrong_status_or_length_is_an_error() {
-        let address = serve("HTTP/1.1 404 Not Found\r\ncontent-length: 5\r\n\r\nhello");
-        let error = run(address, "/", 5, Duration::from_millis(50))
-            .unwrap_err()
-            .to_string();
-        assert!(error.contains("status 404"), "{error}");
-        assert!(check_head(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n", 5).is_err());
-        assert!(check_head(b"HTTP/1.1 200 OK\r\n\r\n", 5).is_err());
-    }
-
-    #[test]
-    fn a_head_ends_with_an_empty_line() {
-        assert_eq!(
-            end_of_head(b"HTTP/1.1 200 OK\r\nA: b\r\n\r\nbody"),
-            Some(25)
-        );
-        assert_eq!(end_of_head(b"HTTP/1.1 200 OK\r\n"), None);
+impl Load {
+    pub(super) fn report(&self) -> String {
+        let herd = |value: fn(&Herd) -> f64| median(self.herd.iter().map(value).collect());
+        let slow = |value: fn(&Slow) -> f64| median(self.slow.iter().map(value).collect());
+        let (clients, complete) = self
+            .herd
+            .first()
+            .map_or((0, 0), |herd| (herd.clients, herd.complete));
+        let requests: Vec<String> = self
+            .herd
+            .iter()
+            .map(|herd| herd.upstream_requests.to_string())
+            .collect();
+        format!(
+            "\n### Load\n\nClients and upstream are one process on the same two cores. The herd asks at once, over connections that are open already; the upstream is 200 ms a round trip away. \
+             Medians of {} and {} rounds.\n\n\
+             | | |\n|---|---|\n\
+             | {clients} clients of one cold zip of 40 MB: requests upstream (goal: 1) | {} |\n\
+             | complete answers | {complete} |\n\
+             | upstream's first byte, asked directly, ms | {:.0} |\n\
+             | first byte of the median client, of it | {} |\n\
+             | first byte of the slowest client, of it | {} |\n\
+             | peak memory, MiB | {} |\n\
+             | wall s; server CPU s | {:.1}; {:.1} |\n\
+             | {} idle keep-alive connections: resident MiB | {} (before: {:.1}) |\n\
+             | a hit beside them, p99 ms | {:.2} |\n\
+             | hits beside 200 clients that take a byte a second and 200 half-open ones: p99, of that without them | {} ({:.2} and {:.2} ms) |\n\
+             | resident MiB without and with them | {:.1} and {:.1} |\n",
+            self.herd.len(),
+            self.slow.len(),
+            requests.join(", "),
+            herd(|herd| herd.upstream_first_byte_ms),
+            at_most(
+                herd(|herd| herd.first_byte_p50_ms / herd.upstream_first_byte_ms),
+                1.2
+            ),
+            at_most(
+                herd(|herd| herd.first_byte_worst_ms / herd.upstream_first_byte_ms),
+                1.2
+            ),
+            at_most(herd(|herd| mebibytes(herd.peak_bytes)), 96.0),
+            herd(|herd| herd.wall_s),
+            herd(|herd| herd.server_cpu_s),
+            self.idle.connections,
+            at_most(mebibytes(self.idle.resident_bytes), 100.0),
+            mebibytes(self.idle.resident_before_bytes),
+            self.idle.hit_p99_ms,
+            at_most(slow(|slow| slow.p99_with_ms / slow.p99_without_ms), 1.2),
+            slow(|slow| slow.p99_without_ms),
+            slow(|slow| slow.p99_with_ms),
+            slow(|slow| mebibytes(slow.resident_without_bytes)),
+            slow(|slow| mebibytes(slow.resident_with_bytes)),
+        )
     }
 }

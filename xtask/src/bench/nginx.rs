@@ -43,13 +43,33 @@ pub(super) struct Nginx {
 }
 
 impl Nginx {
-    /// Serves the files below `folder`; its own files go to `work`.
-    pub(super) fn start(folder: &Path, work: &Path, access_log: AccessLog) -> Outcome<Self> {
+    /// Serves the files below `folder`; its own files go to `work`. With a certificate and its key: over TLS 1.3, with
+    /// HTTP/2.
+    pub(super) fn start(
+        folder: &Path,
+        work: &Path,
+        access_log: AccessLog,
+        certificate: Option<(&Path, &Path)>,
+    ) -> Outcome<Self> {
         fs_err::create_dir_all(work)?;
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let log = match access_log {
-            AccessLog::On => format!("access_log {}/access.log;", work.display()),
+            AccessLog::On => format!(
+                "access_log {}/access.log combined buffer=64k;",
+                work.display()
+            ),
             AccessLog::Off => "access_log off;".to_owned(),
+        };
+        let (listen_as, tls) = match certificate {
+            None => ("", String::new()),
+            Some((certificate, key)) => (
+                " ssl http2",
+                format!(
+                    "ssl_certificate {}; ssl_certificate_key {}; ssl_protocols TLSv1.3;",
+                    certificate.display(),
+                    key.display()
+                ),
+            ),
         };
         let work_folder = work.display();
         let configuration = format!(
@@ -57,7 +77,7 @@ impl Nginx {
 worker_processes 2;
 pid {work_folder}/pid;
 error_log {work_folder}/error.log;
-events {{ worker_connections 1024; }}
+events {{ worker_connections 4096; }}
 http {{
   {log}
   sendfile on;
@@ -74,7 +94,7 @@ http {{
   fastcgi_temp_path {work_folder}/fastcgi;
   uwsgi_temp_path {work_folder}/uwsgi;
   scgi_temp_path {work_folder}/scgi;
-  server {{ listen {address}; root {}; }}
+  server {{ listen {address}{listen_as}; {tls} root {}; }}
 }}
 ",
             folder.display()

@@ -9,6 +9,7 @@
     reason = "tests fail loudly and read what the process left behind"
 )]
 
+mod broken_twin;
 mod checksum;
 mod compare;
 mod crash;
