@@ -2,23 +2,70 @@
 //!
 //! Hosts that the operator's own settings name may be anywhere. Hosts that a request or a redirect
 //! chose may not lead to this machine or into the networks around it. The guard works where the
-//! connection is made: name lookups pass through [`GuardedResolver`], so that what was judged is what is
-//! dialled, and literal addresses are judged by [`AddressGuard::check_literal`] before each hop.
+//! connection is made: names are looked up once, by [`AddressGuard::addresses`], and what that judged is what
+//! is dialled, so that a name that leads elsewhere at the second look gains nothing ([`GuardedResolver`] for
+//! HTTP, git's own way out in `git/guarded_proxy.rs`). Literal addresses are judged by
+//! [`AddressGuard::check_literal`] before each hop.
 
 use std::collections::BTreeSet;
+use std::fmt::Debug;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use gomod::PathPatterns;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
 /// The hosts that may be dialled wherever they are, and the judgement on all others.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct AddressGuard {
     allowed_hosts: BTreeSet<String>,
     /// Patterns of whole hosts.
     allowed_patterns: PathPatterns,
+    lookup: Arc<dyn Lookup>,
+    /// Addresses of this machine that stand for public ones.
+    #[cfg(test)]
+    as_if_public: BTreeSet<IpAddr>,
+}
+
+/// Looks names up. A seam: what a name leads to is decided elsewhere, and may change from one look to the next.
+#[async_trait]
+pub(crate) trait Lookup: Debug + Send + Sync {
+    async fn addresses(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>>;
+}
+
+/// The system's own lookup.
+#[derive(Debug)]
+struct SystemLookup;
+
+#[async_trait]
+impl Lookup for SystemLookup {
+    async fn addresses(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        Ok(tokio::net::lookup_host((host, port)).await?.collect())
+    }
+}
+
+impl Default for AddressGuard {
+    fn default() -> Self {
+        Self {
+            allowed_hosts: BTreeSet::new(),
+            allowed_patterns: PathPatterns::default(),
+            lookup: Arc::new(SystemLookup),
+            #[cfg(test)]
+            as_if_public: BTreeSet::new(),
+        }
+    }
+}
+
+/// Why a host is not dialled.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Undialled {
+    #[error(transparent)]
+    Forbidden(ForbiddenAddress),
+    #[error("the lookup of its name failed: {0}")]
+    Lookup(io::Error),
 }
 
 /// A host that may not be dialled because of where it leads.
@@ -36,7 +83,18 @@ impl AddressGuard {
     pub fn new<'a>(allowed_hosts: impl IntoIterator<Item = &'a str>) -> Self {
         Self {
             allowed_hosts: allowed_hosts.into_iter().map(normal_form).collect(),
-            allowed_patterns: PathPatterns::default(),
+            ..Self::default()
+        }
+    }
+
+    /// This guard over other names than the system's, and with some addresses of this machine in the place of
+    /// public ones.
+    #[cfg(test)]
+    pub(crate) fn of_test(self, lookup: Arc<dyn Lookup>, as_if_public: &[IpAddr]) -> Self {
+        Self {
+            lookup,
+            as_if_public: as_if_public.iter().copied().collect(),
+            ..self
         }
     }
 
@@ -73,6 +131,10 @@ impl AddressGuard {
 
     /// Judges the address that a host leads to.
     pub fn check(&self, host: &str, address: IpAddr) -> Result<(), ForbiddenAddress> {
+        #[cfg(test)]
+        if self.as_if_public.contains(&address) {
+            return Ok(());
+        }
         if is_public(address) || self.allows_host(host) {
             Ok(())
         } else {
@@ -80,6 +142,38 @@ impl AddressGuard {
                 host: host.to_owned(),
                 address,
             })
+        }
+    }
+
+    /// The addresses of a host that may be dialled: those, and no others, are what its name leads to. A name is
+    /// looked up once.
+    ///
+    /// # Errors
+    /// The forbidden one, where no other is left; the lookup's own.
+    pub(crate) async fn addresses(
+        &self,
+        host: &str,
+        port: u16,
+    ) -> Result<Vec<SocketAddr>, Undialled> {
+        let found = match host.parse::<IpAddr>() {
+            Ok(address) => vec![SocketAddr::new(address, port)],
+            Err(_) => self
+                .lookup
+                .addresses(host, port)
+                .await
+                .map_err(Undialled::Lookup)?,
+        };
+        let mut forbidden = None;
+        let mut allowed = Vec::with_capacity(found.len());
+        for address in found {
+            match self.check(host, address.ip()) {
+                Ok(()) => allowed.push(address),
+                Err(refusal) => forbidden = Some(refusal),
+            }
+        }
+        match forbidden {
+            Some(refusal) if allowed.is_empty() => Err(Undialled::Forbidden(refusal)),
+            _ => Ok(allowed),
         }
     }
 
@@ -155,20 +249,11 @@ impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let guard = self.guard.clone();
         Box::pin(async move {
-            let host = name.as_str();
             // Port 0 is replaced by the caller's.
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((host, 0)).await?.collect();
-            let mut forbidden = None;
-            let mut allowed = Vec::with_capacity(found.len());
-            for address in found {
-                match guard.check(host, address.ip()) {
-                    Ok(()) => allowed.push(address),
-                    Err(refusal) => forbidden = Some(refusal),
-                }
-            }
-            match forbidden {
-                Some(refusal) if allowed.is_empty() => Err(refusal.into()),
-                _ => Ok(Box::new(allowed.into_iter()) as Addrs),
+            match guard.addresses(name.as_str(), 0).await {
+                Ok(allowed) => Ok(Box::new(allowed.into_iter()) as Addrs),
+                Err(Undialled::Forbidden(refusal)) => Err(refusal.into()),
+                Err(Undialled::Lookup(error)) => Err(error.into()),
             }
         })
     }

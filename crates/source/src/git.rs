@@ -35,12 +35,13 @@ use tokio::time::Instant;
 use url::Url;
 
 use self::environment::Setting;
-use self::guarded_proxy::{GuardedProxy, Lookup, Pass, Refusal, SystemLookup};
+use self::guarded_proxy::{GuardedProxy, Pass};
 use self::listing::Listed;
 use self::objects::Readers;
 use self::process::{Bounds, Children};
 use self::repository::GitRepository;
 use self::user_config::UserConfig;
+use crate::address::Undialled;
 use crate::{
     AddressGuard, Credential, Credentials, GitProtocol, NoCredentials, ObjectName, Refresher,
     Repositories, Repository, RepositoryUrl, SourceError, SourceErrorKind, Touched, Trust,
@@ -164,7 +165,6 @@ struct Engine {
     readers: Arc<Readers>,
     listed: Arc<Listed>,
     shrunk: Mutex<Option<Instant>>,
-    lookup: Arc<dyn Lookup>,
     /// The guarded way out, once it was needed.
     guarded_proxy: tokio::sync::OnceCell<GuardedProxy>,
     /// When the user's configuration was read, and what it said.
@@ -177,10 +177,6 @@ impl Git {
     /// # Errors
     /// Without git 2.29 or newer: what was found and what to install.
     pub async fn find(options: GitOptions) -> Result<Self, GitMissing> {
-        Self::with_lookup(options, Arc::new(SystemLookup)).await
-    }
-
-    async fn with_lookup(options: GitOptions, lookup: Arc<dyn Lookup>) -> Result<Self, GitMissing> {
         let program = program::find(&options.program, &options.environment)?;
         // Children work in this folder and are told of mirrors below it.
         let mut options = options;
@@ -209,7 +205,6 @@ impl Git {
                 readers,
                 listed: Arc::new(listing::room()),
                 shrunk: Mutex::new(None),
-                lookup,
                 guarded_proxy: tokio::sync::OnceCell::new(),
                 user_config: tokio::sync::Mutex::new((Instant::now(), Arc::new(user_config))),
             }),
@@ -384,9 +379,7 @@ impl Engine {
                 let host = url.host();
                 let bare = host.trim_start_matches('[').trim_end_matches(']');
                 let port = parsed.port();
-                let found =
-                    guarded_proxy::allowed_addresses(&self.options.guard, &*self.lookup, bare, 22)
-                        .await;
+                let found = guarded_proxy::allowed_addresses(&self.options.guard, bare, 22).await;
                 let unreachable = |why: &str| {
                     SourceError::new(
                         SourceErrorKind::Unreachable,
@@ -394,8 +387,8 @@ impl Engine {
                     )
                 };
                 let addresses = found.map_err(|refusal| match refusal {
-                    Refusal::Forbidden(refusal) => failure::forbidden(url, refusal.to_string()),
-                    Refusal::Lookup(_) => unreachable(&refusal.to_string()),
+                    Undialled::Forbidden(refusal) => failure::forbidden(url, refusal.to_string()),
+                    Undialled::Lookup(_) => unreachable(&refusal.to_string()),
                 })?;
                 let address = addresses
                     .first()
@@ -413,7 +406,7 @@ impl Engine {
     async fn pass(&self) -> std::io::Result<Pass> {
         let proxy = self
             .guarded_proxy
-            .get_or_try_init(|| GuardedProxy::open(self.options.guard.clone(), self.lookup.clone()))
+            .get_or_try_init(|| GuardedProxy::open(self.options.guard.clone()))
             .await?;
         proxy.pass()
     }

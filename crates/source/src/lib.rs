@@ -40,6 +40,8 @@ mod via;
 mod conformance;
 #[cfg(test)]
 mod raw_server;
+#[cfg(test)]
+mod test_names;
 
 pub use address::{AddressGuard, ForbiddenAddress, is_public};
 pub use breaker::{Admission, Breaker};

@@ -38,6 +38,15 @@ impl RawServer {
         Self::start_with(None, Arc::new(script)).await
     }
 
+    /// The same at this address.
+    pub(crate) async fn start_at(
+        address: SocketAddr,
+        script: impl Fn(usize, &str) -> Vec<Step> + Send + Sync + 'static,
+    ) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        Ok(Self::listening(listener, None, Arc::new(script)))
+    }
+
     pub(crate) async fn start_tls(
         acceptor: TlsAcceptor,
         script: impl Fn(usize, &str) -> Vec<Step> + Send + Sync + 'static,
@@ -47,6 +56,10 @@ impl RawServer {
 
     async fn start_with(acceptor: Option<TlsAcceptor>, script: Script) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::listening(listener, acceptor, script)
+    }
+
+    fn listening(listener: TcpListener, acceptor: Option<TlsAcceptor>, script: Script) -> Self {
         let address = listener.local_addr().unwrap();
         let requests = Arc::new(Mutex::new(Vec::new()));
         let seen = requests.clone();

@@ -10,6 +10,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::conformance::module_path;
 use crate::raw_server::impatient;
+use crate::test_names::TwoServers;
 use crate::{
     Credential, HttpProxies, Means, Netrc, NoCredentials, Refs, Repository, RepositoryAddress,
     Secret, TlsRoots,
@@ -835,6 +836,45 @@ async fn an_address_that_a_request_chose_is_not_dialled() {
         );
     }
     assert!(web.asked().is_empty());
+}
+
+#[tokio::test]
+async fn a_name_that_leads_to_this_machine_at_the_second_look_is_not_dialled_for_a_page() {
+    // The first answer sends the client to another page of the same host, over a connection of its own.
+    let servers = TwoServers::start(|number, head| {
+        let host = head
+            .lines()
+            .find_map(|line| line.strip_prefix("host: "))
+            .unwrap_or_default();
+        let location = format!("http://{host}/again?go-get=1");
+        let said: &[u8] = b"<meta name=\"go-import\" content=\"x git https://c.example/x\">";
+        match number {
+            0 => crate::raw_server::answer("302 Found", &[("Location", &location)], b""),
+            _ => crate::raw_server::answer("200 OK", &[], said),
+        }
+    })
+    .await;
+    let names = servers.rebinding("code.example");
+    let guard = names.guard(AddressGuard::default());
+    let client = HttpClient::of_any_host(
+        guard,
+        &impatient(),
+        Security::Insecure,
+        Arc::new(NoCredentials),
+    )
+    .unwrap();
+    let url = format!("http://code.example:{}/x?go-get=1", servers.port);
+    let headers = HeaderMap::new();
+    let asked = client.get(Url::parse(&url).unwrap(), &headers);
+    let refused = asked.await.err().unwrap().error;
+    check_failure(
+        &refused,
+        SourceErrorKind::ForbiddenAddress,
+        "`code.example` leads to 127.0.0.1",
+    );
+    assert_eq!(names.looks(), ["code.example"; 2]);
+    assert_eq!(servers.outer.requests().len(), 1);
+    assert!(servers.inner.requests().is_empty());
 }
 
 #[tokio::test]

@@ -11,13 +11,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
+use crate::address::Undialled;
 use crate::{AddressGuard, ForbiddenAddress};
 
 /// Connections at once, of all children together.
@@ -37,62 +37,21 @@ const NOT_ALLOWED: u8 = 2;
 const UNREACHABLE: u8 = 4;
 const COMMAND_UNKNOWN: u8 = 7;
 
-/// Looks names up.
-#[async_trait]
-pub(super) trait Lookup: Send + Sync {
-    async fn addresses(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>>;
-}
-
-/// The system's own lookup.
-pub(super) struct SystemLookup;
-
-#[async_trait]
-impl Lookup for SystemLookup {
-    async fn addresses(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-        let found = tokio::time::timeout(PATIENCE, tokio::net::lookup_host((host, port))).await;
-        Ok(found.map_err(|_| io::ErrorKind::TimedOut)??.collect())
-    }
-}
-
-/// The addresses of a host that may be dialled.
+/// The addresses of a host that may be dialled, in the time and number that a dial may take.
 ///
 /// # Errors
-/// The forbidden one, where no other is left; the lookup's own.
+/// As [`AddressGuard::addresses`].
 pub(super) async fn allowed_addresses(
     guard: &AddressGuard,
-    lookup: &dyn Lookup,
     host: &str,
     port: u16,
-) -> Result<Vec<SocketAddr>, Refusal> {
-    let found = match host.parse::<IpAddr>() {
-        Ok(address) => vec![SocketAddr::new(address, port)],
-        Err(_) => lookup
-            .addresses(host, port)
-            .await
-            .map_err(Refusal::Lookup)?,
-    };
-    let mut forbidden = None;
-    let mut allowed = Vec::new();
-    for address in found {
-        match guard.check(host, address.ip()) {
-            Ok(()) => allowed.push(address),
-            Err(refusal) => forbidden = Some(refusal),
-        }
-    }
+) -> Result<Vec<SocketAddr>, Undialled> {
+    let found = tokio::time::timeout(PATIENCE, guard.addresses(host, port));
+    let mut allowed = found
+        .await
+        .unwrap_or_else(|_| Err(Undialled::Lookup(io::ErrorKind::TimedOut.into())))?;
     allowed.truncate(ADDRESSES);
-    match forbidden {
-        Some(refusal) if allowed.is_empty() => Err(Refusal::Forbidden(refusal)),
-        _ => Ok(allowed),
-    }
-}
-
-/// Why a host is not dialled.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Refusal {
-    #[error(transparent)]
-    Forbidden(ForbiddenAddress),
-    #[error("the lookup of its name failed: {0}")]
-    Lookup(io::Error),
+    Ok(allowed)
 }
 
 /// The proxy. It ends with its last handle.
@@ -104,7 +63,6 @@ pub(super) struct GuardedProxy {
 
 struct Shared {
     guard: Arc<AddressGuard>,
-    lookup: Arc<dyn Lookup>,
     passes: Mutex<HashMap<String, Weak<Holder>>>,
 }
 
@@ -149,15 +107,11 @@ impl Drop for GuardedProxy {
 
 impl GuardedProxy {
     /// Opens a port on loopback.
-    pub(super) async fn open(
-        guard: Arc<AddressGuard>,
-        lookup: Arc<dyn Lookup>,
-    ) -> io::Result<Self> {
+    pub(super) async fn open(guard: Arc<AddressGuard>) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             guard,
-            lookup,
             passes: Mutex::default(),
         });
         let door = tokio::spawn(keep_door(listener, shared.clone()));
@@ -292,14 +246,13 @@ impl Shared {
 
     /// Dials one of the host's addresses, or says with which answer it is not.
     async fn dial(&self, holder: &Holder, host: &str, port: u16) -> Result<TcpStream, u8> {
-        let addresses = match allowed_addresses(&self.guard, self.lookup.as_ref(), host, port).await
-        {
+        let addresses = match allowed_addresses(&self.guard, host, port).await {
             Ok(addresses) => addresses,
-            Err(Refusal::Forbidden(refusal)) => {
+            Err(Undialled::Forbidden(refusal)) => {
                 holder.refused.lock().get_or_insert(refusal);
                 return Err(NOT_ALLOWED);
             }
-            Err(Refusal::Lookup(_)) => return Err(UNREACHABLE),
+            Err(Undialled::Lookup(_)) => return Err(UNREACHABLE),
         };
         for address in addresses {
             let dialled = tokio::time::timeout(PATIENCE, TcpStream::connect(address)).await;

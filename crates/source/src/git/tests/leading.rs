@@ -1,8 +1,5 @@
 //! Where git goes, with what it proves who asks, and what its failures mean.
 
-use std::collections::HashMap;
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -10,9 +7,10 @@ use base64::Engine;
 use parking_lot::Mutex;
 
 use super::Setup;
-use crate::git::guarded_proxy::{GuardedProxy, Lookup};
-use crate::git::{Git, HostProbe, HostVerdict};
+use crate::git::guarded_proxy::GuardedProxy;
+use crate::git::{Git, GitOptions, HostProbe, HostVerdict};
 use crate::raw_server::{RawServer, Step, answer};
+use crate::test_names::{Names, TwoServers};
 use crate::{
     AddressGuard, Credential, Credentials, Freshness, GitProtocol, Means, Refs, Repositories,
     RepositoryUrl, Secret, SourceError, SourceErrorKind, Trust,
@@ -20,42 +18,32 @@ use crate::{
 
 const COMMIT: &str = "ede458df7cd0fdca520df19a33158086a8a68e81";
 
-/// Names of the tests: all others have no address.
-struct Names(HashMap<&'static str, SocketAddr>, Mutex<Vec<String>>);
-
-impl Names {
-    fn new(names: &[(&'static str, SocketAddr)]) -> Arc<Self> {
-        Arc::new(Self(names.iter().copied().collect(), Mutex::default()))
-    }
-}
-
-#[async_trait]
-impl Lookup for Names {
-    async fn addresses(&self, host: &str, _: u16) -> io::Result<Vec<SocketAddr>> {
-        self.1.lock().push(host.to_owned());
-        let found = self.0.get(host).copied();
-        found
-            .map(|found| vec![found])
-            .ok_or_else(|| io::ErrorKind::NotFound.into())
-    }
-}
-
 /// A server of one repository for clients that know no better protocol.
 async fn dumb_server() -> RawServer {
-    RawServer::start(|_, head| {
-        if head.starts_with("get /m.git/info/refs") {
-            answer(
-                "200 OK",
-                &[("Content-Type", "text/plain")],
-                format!("{COMMIT}\trefs/heads/main\n").as_bytes(),
-            )
-        } else if head.starts_with("get /m.git/head") {
-            answer("200 OK", &[], b"ref: refs/heads/main\n")
-        } else {
-            answer("404 Not Found", &[], b"")
-        }
-    })
-    .await
+    RawServer::start(one_repository).await
+}
+
+fn one_repository(_: usize, head: &str) -> Vec<Step> {
+    if head.starts_with("get /m.git/info/refs") {
+        answer(
+            "200 OK",
+            &[("Content-Type", "text/plain")],
+            format!("{COMMIT}\trefs/heads/main\n").as_bytes(),
+        )
+    } else if head.starts_with("get /m.git/head") {
+        answer("200 OK", &[], b"ref: refs/heads/main\n")
+    } else {
+        answer("404 Not Found", &[], b"")
+    }
+}
+
+/// An engine over these names.
+async fn engine(options: &GitOptions, guard: AddressGuard, names: &Arc<Names>) -> Git {
+    let options = GitOptions {
+        guard: names.guard(guard),
+        ..options.clone()
+    };
+    Git::find(options).await.unwrap()
 }
 
 fn url(text: &str) -> RepositoryUrl {
@@ -69,11 +57,9 @@ async fn list(git: &Git, url: &RepositoryUrl, trust: Trust) -> Result<Arc<Refs>,
 #[tokio::test]
 async fn an_address_that_a_request_chose_does_not_lead_to_this_machine() {
     let server = dumb_server().await;
-    let names = Names::new(&[("code.example", server.address)]);
+    let names = Names::new(&[("code.example", &[server.address])]);
     let setup = Setup::new().await;
-    let git = Git::with_lookup(setup.options.clone(), names.clone())
-        .await
-        .unwrap();
+    let git = engine(&setup.options, AddressGuard::default(), &names).await;
     let port = server.address.port();
     for address in [
         format!("http://code.example:{port}/m.git"),
@@ -101,7 +87,7 @@ async fn an_address_that_a_request_chose_does_not_lead_to_this_machine() {
         }
     }
     assert_eq!(server.requests(), Vec::<String>::new());
-    assert!(names.1.lock().contains(&"code.example".to_owned()));
+    assert!(names.looks().contains(&"code.example".to_owned()));
 }
 
 #[tokio::test]
@@ -118,22 +104,18 @@ async fn an_address_that_may_be_dialled_is_reached_through_the_guarded_proxy_and
     })
     .await;
     let names = Names::new(&[
-        ("code.example", server.address),
-        ("leading.example", leading.address),
-        ("inner.example", inner.address),
+        ("code.example", &[server.address]),
+        ("leading.example", &[leading.address]),
+        ("inner.example", &[inner.address]),
     ]);
     let mut setup = Setup::new().await;
     // Neither keeps git from the guarded proxy.
     setup.set("NO_PROXY", "*");
     setup.user_config("[http \"http://code.example\"]\n\tproxy =\n");
-    let git = Git::with_lookup(setup.options.clone(), names.clone())
-        .await
-        .unwrap();
+    let git = engine(&setup.options, AddressGuard::default(), &names).await;
     // As if these two were public.
     let guard = AddressGuard::new(["code.example", "leading.example"]);
-    let proxy = GuardedProxy::open(Arc::new(guard), names.clone())
-        .await
-        .unwrap();
+    let proxy = GuardedProxy::open(names.guard(guard)).await.unwrap();
     assert!(git.engine.guarded_proxy.set(proxy).is_ok());
     let reached = url(&format!(
         "http://code.example:{}/m.git",
@@ -172,9 +154,7 @@ async fn a_named_address_and_one_that_the_operator_rewrites_lead_anywhere() {
         format!("url.http://{}/.insteadOf", server.address),
     );
     setup.set("GIT_CONFIG_VALUE_0", "https://code.example/team/");
-    let git = Git::with_lookup(setup.options.clone(), Names::new(&[]))
-        .await
-        .unwrap();
+    let git = engine(&setup.options, AddressGuard::default(), &Names::new(&[])).await;
     let named = url(&format!("http://{}/m.git", server.address));
     list(&git, &named, Trust::Named).await.unwrap();
     // The original name need not resolve, and the operator's way may be another protocol.
@@ -187,7 +167,7 @@ async fn a_named_address_and_one_that_the_operator_rewrites_lead_anywhere() {
 
 #[tokio::test]
 async fn ssh_to_a_chosen_host_goes_to_the_judged_address_under_the_hosts_own_key() {
-    let names = Names::new(&[("code.example", "1.1.1.1:0".parse().unwrap())]);
+    let names = Names::new(&[("code.example", &["1.1.1.1:0".parse().unwrap()])]);
     let mut setup = Setup::new().await;
     let said = setup.folder.path().join("ssh-said");
     let script = setup.folder.path().join("bin/ssh");
@@ -197,9 +177,7 @@ async fn ssh_to_a_chosen_host_goes_to_the_judged_address_under_the_hosts_own_key
             &format!("printf '%s\\n' \"$*\" >> {}; exit 255", said.display()),
         )
         .await;
-    let git = Git::with_lookup(setup.options.clone(), names.clone())
-        .await
-        .unwrap();
+    let git = engine(&setup.options, AddressGuard::default(), &names).await;
     list(
         &git,
         &url("ssh://git@code.example:2222/m.git"),
@@ -218,9 +196,7 @@ async fn ssh_to_a_chosen_host_goes_to_the_judged_address_under_the_hosts_own_key
         assert!(words.contains(expected), "{words}");
     }
     setup.set("GIT_SSH_COMMAND", "ssh -v");
-    let git = Git::with_lookup(setup.options.clone(), names)
-        .await
-        .unwrap();
+    let git = engine(&setup.options, AddressGuard::default(), &names).await;
     let refused = list(&git, &url("ssh://git@code.example/m.git"), Trust::Chosen)
         .await
         .unwrap_err();
@@ -229,6 +205,52 @@ async fn ssh_to_a_chosen_host_goes_to_the_judged_address_under_the_hosts_own_key
         SourceErrorKind::ForbiddenAddress,
         "{refused}"
     );
+}
+
+#[tokio::test]
+async fn a_name_that_leads_to_this_machine_at_the_second_look_is_not_dialled_for_git() {
+    let servers = TwoServers::start(one_repository).await;
+    let names = servers.rebinding("code.example");
+    let setup = Setup::new().await;
+    let git = engine(&setup.options, AddressGuard::default(), &names).await;
+    // Git asks twice for one listing, and each answer ends its connection: the first dial goes where the first
+    // look was judged, the second look is judged anew.
+    let address = url(&format!("http://code.example:{}/m.git", servers.port));
+    let refused = list(&git, &address, Trust::Chosen).await.unwrap_err();
+    assert_eq!(
+        refused.kind(),
+        SourceErrorKind::ForbiddenAddress,
+        "{refused}"
+    );
+    assert_eq!(names.looks(), ["code.example"; 2]);
+    assert_eq!(servers.outer.requests().len(), 1);
+    assert_eq!(servers.inner.requests(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn ssh_is_pinned_to_the_address_of_the_one_look_that_was_judged() {
+    let outward = "1.1.1.1:0".parse().unwrap();
+    let inward = "127.0.0.1:0".parse().unwrap();
+    let names = Names::new(&[("code.example", &[outward, inward])]);
+    let setup = Setup::new().await;
+    let said = setup.folder.path().join("ssh-said");
+    let script = setup.folder.path().join("bin/ssh");
+    let note = format!("printf '%s\\n' \"$*\" >> {}; exit 255", said.display());
+    setup.program_at(&script, &note).await;
+    let git = engine(&setup.options, AddressGuard::default(), &names).await;
+    let address = url("ssh://git@code.example/m.git");
+    list(&git, &address, Trust::Chosen).await.unwrap_err();
+    assert_eq!(names.looks(), ["code.example"]);
+    let words = fs_err::read_to_string(&said).unwrap();
+    assert!(words.contains("-o HostName=1.1.1.1 "), "{words}");
+    // From now on the name leads inward, and ssh is not started any more.
+    let refused = list(&git, &address, Trust::Chosen).await.unwrap_err();
+    assert_eq!(
+        refused.kind(),
+        SourceErrorKind::ForbiddenAddress,
+        "{refused}"
+    );
+    assert_eq!(fs_err::read_to_string(&said).unwrap(), words);
 }
 
 struct OneRule(Means);
