@@ -146,7 +146,7 @@ pub fn build(
     }
     Ok(Sources {
         source: Arc::new(PrivateAware::new(
-            Arc::new(Chain::new(chain, end)),
+            Arc::new(Chain::new(chain, end).telling_absence_by(direct.roots)),
             direct.source,
             privacy,
         )),

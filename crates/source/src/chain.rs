@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use gomod::{FallBack, FileKind, ModulePath, ModuleVersion, Revision};
 
 use crate::breaker::Breaker;
-use crate::{Fetched, Listing, Resolved, Sink, Source, SourceError, SourceErrorKind, SourceName};
+use crate::{
+    Fetched, Listing, Resolved, Roots, Sink, Source, SourceError, SourceErrorKind, SourceName,
+};
 
 /// One entry of a [`Chain`].
 #[derive(Clone)]
@@ -24,8 +26,10 @@ pub struct ChainEntry {
 pub enum ChainEnd {
     /// Its last source; `direct` is one like any other.
     Source,
-    /// `direct`, but nothing here can fetch from repositories: why, as one clause. It adds nothing but a note,
-    /// so that a list whose proxies know every public module works without git as well.
+    /// `direct`, but nothing here can fetch from repositories: why, as one clause. What the proxies before it
+    /// know works all the same. What they do not know is nobody's absence to prove, but for two kinds of path that
+    /// every `go get` asks for: one below a module that they know, which is a package's, and one without any
+    /// repository.
     NoDirect(Arc<str>),
     /// `off`.
     Off,
@@ -37,6 +41,7 @@ pub struct Chain {
     entries: Vec<ChainEntry>,
     end: ChainEnd,
     name: SourceName,
+    roots: Option<Arc<dyn Roots>>,
 }
 
 /// True if the next source is asked after such a failure. The only place that knows `,` and `|`.
@@ -51,6 +56,9 @@ pub fn falls_through(kind: SourceErrorKind, fall_back: FallBack) -> bool {
     }
 }
 
+/// Paths above one that are asked for a module; modules are not nested deeper.
+const MOST_ABOVE: usize = 16;
+
 /// Go's words for a list that ends in `off`.
 const OFF: &str = "module lookup disabled by GOPROXY=off";
 
@@ -64,7 +72,77 @@ impl Chain {
                 ChainEnd::Source | ChainEnd::Off => "off".into(),
             },
         };
-        Self { entries, end, name }
+        Self {
+            entries,
+            end,
+            name,
+            roots: None,
+        }
+    }
+
+    /// Asks these roots where the list ends in [`ChainEnd::NoDirect`]: what has none is absent.
+    pub fn telling_absence_by(self, roots: Option<Arc<dyn Roots>>) -> Self {
+        Self { roots, ..self }
+    }
+
+    /// What is told after the last source. `walk` has asked them all, or was stopped.
+    async fn conclude(&self, walk: Walk<'_>, module_path: &ModulePath) -> SourceError {
+        let has_all_been_asked = walk.reached_end;
+        let error = walk.into_error();
+        let ChainEnd::NoDirect(why) = &self.end else {
+            return error;
+        };
+        let is_open = has_all_been_asked && error.is_absence();
+        if !is_open || self.know_a_module_above(module_path).await {
+            return error;
+        }
+        if let Some(roots) = &self.roots
+            && let Err(said) = roots.locate(module_path).await
+            && said.is_absence()
+        {
+            return said.on_the_way_to_repository_of(module_path);
+        }
+        let mut unserved = SourceError::new(
+            SourceErrorKind::Unsupported,
+            format!(
+                "{module_path}: the upstreams before `direct` do not have it, and direct was not tried: {why}"
+            ),
+        );
+        unserved.0.upstream_text = error.0.upstream_text;
+        unserved.0.notes.push(
+            "let this server have git (--git), or end its list of upstreams without `direct`"
+                .to_owned(),
+        );
+        unserved
+    }
+
+    /// True if some source knows a module whose path the given one lies below.
+    async fn know_a_module_above(&self, module_path: &ModulePath) -> bool {
+        let mut path = module_path.as_str();
+        for _ in 0..MOST_ABOVE {
+            let Some((above, _)) = path.rsplit_once('/') else {
+                return false;
+            };
+            path = above;
+            // A host alone is hardly ever a module.
+            let Some(above) = path.contains('/').then(|| ModulePath::parse(path).ok()) else {
+                return false;
+            };
+            let Some(above) = above else { continue };
+            for entry in &self.entries {
+                let is_known = match entry.source.list(&above).await {
+                    Ok(listing) if listing.versions.is_empty() => {
+                        entry.source.latest(&above).await.is_ok()
+                    }
+                    Ok(_) => true,
+                    Err(_) => false,
+                };
+                if is_known {
+                    return true;
+                }
+            }
+        }
+        false
     }
 
     fn walk(&self) -> Walk<'_> {
@@ -90,7 +168,7 @@ impl Source for Chain {
                 Err(error) => walk.failed(error),
             }
         }
-        Err(walk.into_error())
+        Err(self.conclude(walk, module_path).await)
     }
 
     async fn latest(&self, module_path: &ModulePath) -> Result<Resolved, SourceError> {
@@ -101,7 +179,7 @@ impl Source for Chain {
                 Err(error) => walk.failed(error),
             }
         }
-        Err(walk.into_error())
+        Err(self.conclude(walk, module_path).await)
     }
 
     async fn resolve(
@@ -116,7 +194,7 @@ impl Source for Chain {
                 Err(error) => walk.failed(error),
             }
         }
-        Err(walk.into_error())
+        Err(self.conclude(walk, module_path).await)
     }
 
     async fn fetch(
@@ -132,7 +210,7 @@ impl Source for Chain {
                 Err(error) => walk.failed(error),
             }
         }
-        Err(walk.into_error())
+        Err(self.conclude(walk, module.path()).await)
     }
 
     /// The name of the first source: answers carry the name of the one that gave them.

@@ -87,6 +87,8 @@ struct Shelf {
 struct LiveBook {
     rules: Vec<Arc<LiveRule>>,
     netrc: crate::Netrc,
+    /// The variables that hold the secrets of rules.
+    secret_variables: Vec<Arc<str>>,
 }
 
 /// A rule and what it has learnt.
@@ -205,7 +207,10 @@ impl Credentials for CredentialRules {
     async fn for_repository(&self, url: &RepositoryUrl) -> Result<Option<Credential>, SourceError> {
         let book = self.book().await;
         match book.rule_for(url) {
-            Some(live) => live.credential(url, &self.clients).await.map(Some),
+            Some(live) => live
+                .credential(url, &self.clients, &book.secret_variables)
+                .await
+                .map(Some),
             None => Ok(book.netrc_for(url)),
         }
     }
@@ -214,6 +219,11 @@ impl Credentials for CredentialRules {
 impl LiveBook {
     /// Rules that did not change keep what they have learnt.
     fn new(book: CredentialBook, previous: &[Arc<LiveRule>]) -> Self {
+        let secret_variables = book
+            .rules
+            .iter()
+            .filter_map(|rule| rule.grant.secret_variable().cloned())
+            .collect();
         let rules = book.rules.into_iter().map(|rule| {
             let known = previous.iter().find(|live| live.rule == rule);
             known.cloned().unwrap_or_else(|| {
@@ -227,6 +237,7 @@ impl LiveBook {
         Self {
             rules: rules.collect(),
             netrc: book.netrc,
+            secret_variables,
         }
     }
 
@@ -262,6 +273,7 @@ impl LiveRule {
         &self,
         url: &RepositoryUrl,
         clients: &Clients,
+        secret_variables: &[Arc<str>],
     ) -> Result<Credential, SourceError> {
         let name = self.rule.name();
         let line = async |secret: &SecretSource| {
@@ -278,7 +290,11 @@ impl LiveRule {
                 password: line(password).await?,
             },
             Grant::SshKey { file } => Means::SshKey { file: file.clone() },
-            Grant::Command(command) => self.answers.means(&name, command, url).await?,
+            Grant::Command(command) => {
+                self.answers
+                    .means(&name, command, secret_variables, url)
+                    .await?
+            }
             Grant::GithubApp(app) => self.token.means(&name, app, clients).await?,
         };
         Ok(Credential {

@@ -128,8 +128,12 @@ impl Source for DirectSource {
     /// As in Go, a path below a known root without any version has an empty list, whether a module is there
     /// or not; but where a root is nested in another, it is the inner one's list that is meant.
     async fn list(&self, module_path: &ModulePath) -> Result<Listing, SourceError> {
-        let located = self.locate(module_path).await?;
-        let listed = located.source.list(module_path).await;
+        let mut located = self.locate(module_path).await?;
+        let mut listed = located.source.list(module_path).await;
+        if let Some(other) = self.another_way(module_path, &located, &listed).await? {
+            listed = other.source.list(module_path).await;
+            located = other;
+        }
         let says_nothing = match &listed {
             Ok(listing) => listing.versions.is_empty() && !located.is_root_of(module_path),
             Err(error) => error.is_absence(),
@@ -184,19 +188,41 @@ impl Source for DirectSource {
 }
 
 impl DirectSource {
-    /// Who else is to be asked after an absence.
+    /// Who else is to be asked after a failure.
     async fn elsewhere<T>(
         &self,
         module_path: &ModulePath,
         located: &Located,
         found: &Result<T, SourceError>,
     ) -> Result<Option<Located>, SourceError> {
+        if let Some(other) = self.another_way(module_path, located, found).await? {
+            return Ok(Some(other));
+        }
         match found {
             Err(error) if error.is_absence() => {
                 self.locate_anew(module_path, &located.location).await
             }
             Ok(_) | Err(_) => Ok(None),
         }
+    }
+
+    /// The same repository by another protocol, where it was not reached by this one and the path leaves that open.
+    async fn another_way<T>(
+        &self,
+        module_path: &ModulePath,
+        located: &Located,
+        found: &Result<T, SourceError>,
+    ) -> Result<Option<Located>, SourceError> {
+        let Err(failed) = found else {
+            return Ok(None);
+        };
+        let otherwise = self
+            .roots
+            .locate_otherwise(module_path, &located.location, failed)
+            .await;
+        otherwise
+            .and_then(|location| location.map(|location| self.open(location)).transpose())
+            .map_err(|error| error.on_the_way_to_repository_of(module_path))
     }
 }
 

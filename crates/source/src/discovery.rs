@@ -14,7 +14,7 @@
 //! - no connection, no TLS, 401, 403, 429 and 5xx prove nothing of anybody.
 //!
 //! Nothing here starts git or reads a repository, but for paths such as `host/a/b.git`, which leave the
-//! protocol open: see [`Discovery::protocol_of`].
+//! protocol open, and only where the preferred one did not lead there: see [`Roots::locate_otherwise`].
 
 mod govcs;
 mod known_hosts;
@@ -277,6 +277,48 @@ impl Roots for Discovery {
             Err(_) => Ok(None),
         }
     }
+
+    async fn locate_otherwise(
+        &self,
+        module_path: &ModulePath,
+        before: &Location,
+        failed: &SourceError,
+    ) -> Result<Option<Location>, SourceError> {
+        let (Some(known @ Known::SomehowAt { .. }), Location::Repository(tried)) =
+            (known_hosts::find(module_path.as_str()), before)
+        else {
+            return Ok(None);
+        };
+        let Known::SomehowAt { root, address, .. } = &known else {
+            return Ok(None);
+        };
+        let mut others = self.inner.open_protocols_for(module_path);
+        others.retain(|protocol| *protocol != tried.url.protocol());
+        let is_unreached = || -> Result<bool, SourceError> {
+            let repository = self.repositories.open(&tried.url, tried.trust)?;
+            Ok(repository.is_unreached())
+        };
+        if others.is_empty() || !is_unreached().unwrap_or(true) {
+            return Ok(None);
+        }
+        let mut told = failed.clone();
+        for protocol in others {
+            match self.try_protocol(module_path, protocol, address).await {
+                Ok(()) => {
+                    let fresh_until = Instant::now() + self.inner.options.fresh;
+                    let remembered = (fresh_until, protocol);
+                    self.inner.protocols.insert(root.clone(), remembered);
+                    return self.location_of_known(module_path, known).await.map(Some);
+                }
+                // Absence must be said by all.
+                Err(failure) if !told.is_absence() || failure.is_absence() => {
+                    told.0.notes.push(format!("by {protocol}: {failure}"));
+                }
+                Err(failure) => told = failure,
+            }
+        }
+        Err(told)
+    }
 }
 
 impl Discovery {
@@ -360,7 +402,7 @@ impl Discovery {
             } => {
                 self.inner
                     .check_system(module_path, system, &root, &address)?;
-                let protocol = self.protocol_of(module_path, &root, &address).await?;
+                let protocol = self.protocol_of(module_path, &root)?;
                 (system, root, format!("{protocol}://{address}"))
             }
         };
@@ -377,55 +419,25 @@ impl Discovery {
     }
 
     /// The protocol of a path such as `host/a/b.git`. The go command tries them one after the other with
-    /// `git ls-remote`; here the listing of refs that the module rules are about to ask for is the trial, so
-    /// that a protocol which works costs no process more. The first failure is the one that is told.
-    async fn protocol_of(
+    /// `git ls-remote`; here the first question to the repository is the trial, so that the preferred protocol
+    /// costs no process more where it works: see [`Roots::locate_otherwise`].
+    fn protocol_of(
         &self,
         module_path: &ModulePath,
         root: &str,
-        address: &str,
     ) -> Result<GitProtocol, SourceError> {
-        let allowed = self.inner.protocols_for(module_path);
-        let mut candidates = allowed
-            .into_iter()
-            .filter(|protocol| *protocol != GitProtocol::File);
-        let Some(first) = candidates.next() else {
-            return Err(disallowed(format!(
-                "`{root}` is a git repository, and no protocol is allowed that could reach it (--git-protocols)"
-            )));
-        };
-        let others: Vec<GitProtocol> = candidates.collect();
-        if others.is_empty() {
-            return Ok(first);
-        }
+        let candidates = self.inner.open_protocols_for(module_path);
         if let Some((fresh_until, protocol)) = self.inner.protocols.get(root)
+            && candidates.contains(&protocol)
             && Instant::now() < fresh_until
         {
             return Ok(protocol);
         }
-        let mut told: Option<SourceError> = None;
-        for protocol in std::iter::once(first).chain(others) {
-            let failure = match self.try_protocol(module_path, protocol, address).await {
-                Ok(()) => {
-                    let fresh_until = Instant::now() + self.inner.options.fresh;
-                    self.inner
-                        .protocols
-                        .insert(root.to_owned(), (fresh_until, protocol));
-                    return Ok(protocol);
-                }
-                Err(failure) => failure,
-            };
-            match &mut told {
-                // Absence must be said by all.
-                Some(told) if !told.is_absence() || failure.is_absence() => {
-                    told.0.notes.push(format!("by {protocol}: {failure}"));
-                }
-                _ => told = Some(failure),
-            }
-        }
-        Err(told.unwrap_or_else(|| {
-            SourceError::new(SourceErrorKind::Internal, "no protocol was tried")
-        }))
+        candidates.first().copied().ok_or_else(|| {
+            disallowed(format!(
+                "`{root}` is a git repository, and no protocol is allowed that could reach it (--git-protocols)"
+            ))
+        })
     }
 
     async fn try_protocol(
@@ -508,6 +520,13 @@ impl Inner {
                 }
             }
         }
+        allowed
+    }
+
+    /// The same, for a path that leaves the protocol open.
+    fn open_protocols_for(&self, module_path: &ModulePath) -> Vec<GitProtocol> {
+        let mut allowed = self.protocols_for(module_path);
+        allowed.retain(|protocol| *protocol != GitProtocol::File);
         allowed
     }
 

@@ -31,8 +31,8 @@ pub enum SourceErrorKind {
     Off,
     /// A private name, and no private source is configured.
     PrivateUnserved,
-    /// The code is kept in a way that this server does not fetch from (Mercurial, Subversion, …); the text
-    /// names it and says what to do.
+    /// The code is kept in a way that this server does not fetch from (Mercurial, Subversion, …; git, where there
+    /// is none here); the text names it and says what to do.
     Unsupported,
     /// A setting forbids it: GOVCS, or the list of protocols; the text names it.
     Disallowed,

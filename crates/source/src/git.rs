@@ -304,6 +304,12 @@ impl Engine {
             &protocols,
             user_config.has_ssh_command,
         );
+        // Should git outlive this process, it gives a silent host up by itself.
+        let low_speed_seconds = self.options.stall_timeout.as_secs().saturating_add(30);
+        setting.config(&[
+            "http.lowSpeedLimit=1",
+            &format!("http.lowSpeedTime={low_speed_seconds}"),
+        ]);
         // The rule is that of where git goes: another host gets nothing that is meant for this one.
         let credential = match rewritten.as_deref().map(user_config::as_url) {
             None => self.granted(&mut setting, url).await?,

@@ -210,6 +210,11 @@ pub trait Repository: Send + Sync {
     /// Lets the next question about refs go to the remote, because something there has changed.
     fn forget_listing(&self) {}
 
+    /// True if the remote was asked something and the last attempt to reach it failed.
+    fn is_unreached(&self) -> bool {
+        false
+    }
+
     /// The commit of a revision name, in the order of `gitRepo.stat` (rule 18); `None` is Go's
     /// "unknown revision", proven by a listing of now. An ambiguous prefix is an error of kind `NotExist`
     /// with Go's words.

@@ -46,4 +46,19 @@ pub trait Roots: Send + Sync {
     /// Where the path itself says that it lives, asked because the root above it has no such module; differs from
     /// [`Roots::locate`] only where roots are nested. `None` if that says nothing new.
     async fn locate_anew(&self, module_path: &ModulePath) -> Result<Option<Location>, SourceError>;
+
+    /// Where else the path may live, asked because what it was asked at `before` failed with `failed`: a path
+    /// such as `host/a.git` leaves the protocol open, and the first allowed one may not be its host's. `None`
+    /// if the repository there was reached, or there is no other way to it.
+    ///
+    /// # Errors
+    /// The first failure, with those of the other ways as notes, where none leads there.
+    async fn locate_otherwise(
+        &self,
+        _module_path: &ModulePath,
+        _before: &Location,
+        _failed: &SourceError,
+    ) -> Result<Option<Location>, SourceError> {
+        Ok(None)
+    }
 }

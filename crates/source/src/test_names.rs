@@ -52,7 +52,7 @@ impl Lookup for Names {
             looks.iter().filter(|look| *look == host).count() - 1
         };
         let known = self.known.get(host).ok_or(io::ErrorKind::NotFound)?;
-        let address = known.get(looked_before).or(known.last());
+        let address = known.get(looked_before).or_else(|| known.last());
         Ok(address.copied().into_iter().collect())
     }
 }

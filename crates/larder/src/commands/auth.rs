@@ -207,7 +207,22 @@ async fn locate(tools: &AuthTools, target: &Target) -> Result<(RepositoryUrl, Tr
         Target::Repository(url) => return Ok((url.clone(), Trust::Named)),
         Target::Module(module_path) => module_path,
     };
-    match tools.roots.locate(module_path).await? {
+    let mut location = tools.roots.locate(module_path).await?;
+    // A path such as `host/a.git` leaves the protocol open.
+    if let Location::Repository(root) = &location
+        && let Err(failed) = tools
+            .repositories
+            .open(&root.url, root.trust)?
+            .refs(Freshness::Recent)
+            .await
+        && let Ok(Some(other)) = tools
+            .roots
+            .locate_otherwise(module_path, &location, &failed)
+            .await
+    {
+        location = other;
+    }
+    match location {
         Location::Repository(RepositoryRoot { url, trust, .. }) => Ok((url, trust)),
         Location::Proxy { url, .. } => Err(SourceError::new(
             SourceErrorKind::BadAnswer,

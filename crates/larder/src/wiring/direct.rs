@@ -24,16 +24,20 @@ pub(super) async fn direct(
     metrics: &Arc<Metrics>,
 ) -> Result<Direct, Complaint> {
     let folder = config.cache_dir.join("state").join("git");
+    let (rules, probe) = rules_and_probe(config, guard, &http);
+    let discovery = discovery_options(config, privacy.clone(), guard.clone(), http, rules.clone());
     let mut git = match git_options(config, &folder, guard) {
         Ok(git) => git,
-        Err(why) => return Ok(Direct::missing(why)),
+        Err(why) => return Direct::without_git(why, discovery).map_err(Complaint::from_error),
     };
-    let (rules, probe) = rules_and_probe(config, guard, &http);
     git.observer = metrics.clone();
-    git.credentials = rules.clone();
+    git.credentials = rules;
     git.probe = probe;
-    let discovery = discovery_options(config, privacy.clone(), guard.clone(), http, rules);
-    match Direct::with_git(DirectOptions { git, discovery }).await {
+    let options = DirectOptions {
+        git,
+        discovery: discovery.clone(),
+    };
+    match Direct::with_git(options).await {
         Ok((direct, found)) => {
             tracing::info!(
                 version = found.version,
@@ -53,9 +57,8 @@ pub(super) async fn direct(
             } else {
                 tracing::info!("nothing is fetched from repositories: {missing}");
             }
-            Ok(Direct::missing(format!(
-                "this server has no git: {missing}"
-            )))
+            let why = format!("this server has no git: {missing}");
+            Direct::without_git(why, discovery).map_err(Complaint::from_error)
         }
         Err(error @ DirectError::Client(_)) => Err(Complaint::from_error(error)),
     }

@@ -9,7 +9,8 @@ use crate::address::AddressGuard;
 use crate::http_client::ClientError;
 use crate::{
     DirectSource, Discovery, DiscoveryOptions, Git, GitMissing, GitOptions, ModuleProxies,
-    NoObserver, Refresher, Source, SourceError, SourceErrorKind, Trust, Upstream, UpstreamOptions,
+    NoObserver, Refresher, Repositories, Repository, RepositoryUrl, Roots, Source, SourceError,
+    SourceErrorKind, Trust, Upstream, UpstreamOptions,
 };
 
 /// Module proxies that go-import pages named, and that are remembered.
@@ -38,6 +39,8 @@ pub enum DirectError {
 pub struct Direct {
     pub(super) source: Result<Arc<dyn Source>, Arc<str>>,
     pub(super) refreshers: Vec<Arc<dyn Refresher>>,
+    /// Tells absence where nothing can be fetched.
+    pub(super) roots: Option<Arc<dyn Roots>>,
 }
 
 /// The git that was found.
@@ -55,7 +58,24 @@ impl Direct {
         Self {
             source: Err(why.into()),
             refreshers: Vec::new(),
+            roots: None,
         }
+    }
+
+    /// The same, where pages may be asked all the same: of what has no repository, absence is proven without git.
+    ///
+    /// # Errors
+    /// As [`Discovery::new`].
+    pub fn without_git(
+        why: impl Into<Arc<str>>,
+        discovery: DiscoveryOptions,
+    ) -> Result<Self, ClientError> {
+        let discovery = Discovery::new(discovery, Arc::new(NoRepositories))?;
+        Ok(Self {
+            refreshers: vec![Arc::new(discovery.clone())],
+            roots: Some(Arc::new(discovery)),
+            ..Self::missing(why)
+        })
     }
 
     /// The source, or why there is none.
@@ -88,8 +108,19 @@ impl Direct {
         let direct = Self {
             source: Ok(Arc::new(source)),
             refreshers: vec![Arc::new(discovery), Arc::new(git)],
+            roots: None,
         };
         Ok((direct, found))
+    }
+}
+
+/// Without git none can be opened.
+struct NoRepositories;
+
+impl Repositories for NoRepositories {
+    fn open(&self, url: &RepositoryUrl, _: Trust) -> Result<Arc<dyn Repository>, SourceError> {
+        let text = format!("without git {url} cannot be read");
+        Err(SourceError::new(SourceErrorKind::Unsupported, text))
     }
 }
 

@@ -42,7 +42,7 @@ impl Source for Scripted {
     async fn list(&self, _: &ModulePath) -> Result<Listing, SourceError> {
         self.outcome().await?;
         Ok(Listing {
-            versions: Vec::new(),
+            versions: vec![gomod::Version::parse("v1.0.0").unwrap()],
             source: self.name.clone(),
         })
     }
@@ -223,7 +223,7 @@ async fn a_refused_file_is_fetched_from_the_next_source_and_told_if_there_is_non
 }
 
 #[tokio::test]
-async fn direct_and_off_add_a_note_where_absence_was_proven_and_claim_none_by_themselves() {
+async fn direct_without_git_and_off_claim_no_absence_by_themselves() {
     let ask = async |entries: &[(&[Option<Kind>], char)], end| {
         let path = module_path("example.com/m");
         chain(entries, end).chain.list(&path).await.unwrap_err().0
@@ -233,17 +233,23 @@ async fn direct_and_off_add_a_note_where_absence_was_proven_and_claim_none_by_th
 
     let no_direct = || ChainEnd::NoDirect("git is not installed".into());
     let after_absence = ask(absent, no_direct()).await;
-    assert_eq!(after_absence.kind, Kind::NotExist);
-    assert_eq!(
-        after_absence.notes,
-        ["direct was not tried: git is not installed"]
-    );
+    assert_eq!(after_absence.kind, Kind::Unsupported);
+    assert!(after_absence.text.contains("git is not installed"));
     let after_outage = ask(down, no_direct()).await;
     assert_eq!(after_outage.kind, Kind::Unreachable);
     assert_eq!(
         after_outage.notes,
         Vec::<String>::new(),
         "it was not direct's turn"
+    );
+    // The second answer is that of a module above.
+    let of_package = chain(&[(&[Some(Kind::NotExist), None], ',')], no_direct());
+    let path = module_path("example.com/m/pkg");
+    let of_package = of_package.chain.list(&path).await.unwrap_err().0;
+    assert_eq!(of_package.kind, Kind::NotExist);
+    assert_eq!(
+        of_package.notes,
+        ["direct was not tried: git is not installed"]
     );
     let alone = ask(&[], no_direct()).await;
     assert_eq!(alone.kind, Kind::Off);

@@ -59,11 +59,13 @@ impl Answers {
         }
     }
 
-    /// What the program says for an address; `rule` names the rule in errors.
+    /// What the program says for an address; `rule` names the rule in errors, `others` the variables that hold
+    /// the secrets of rules, which are none of its business.
     pub(super) async fn means(
         &self,
         rule: &str,
         command: &CredentialCommand,
+        others: &[Arc<str>],
         url: &RepositoryUrl,
     ) -> Result<Means, SourceError> {
         let question = question(url);
@@ -86,7 +88,7 @@ impl Answers {
                 );
                 unusable(rule, &format!("its command {reason}"), &by_hand)
             };
-            let output = run(command, &question).await.map_err(fault)?;
+            let output = run(command, others, &question).await.map_err(fault)?;
             read(&output, jiff::Timestamp::now().as_second()).map_err(fault)
         };
         cell.value(make).await
@@ -117,9 +119,16 @@ fn host(url: &RepositoryUrl) -> String {
 }
 
 /// Runs the program; the error is a phrase about it.
-async fn run(command: &CredentialCommand, question: &str) -> Result<Vec<u8>, String> {
+async fn run(
+    command: &CredentialCommand,
+    others: &[Arc<str>],
+    question: &str,
+) -> Result<Vec<u8>, String> {
     let mut program = Command::new(&command.program);
-    for variable in SECRET_VARIABLES {
+    for variable in SECRET_VARIABLES
+        .into_iter()
+        .chain(others.iter().map(|name| &**name))
+    {
         program.env_remove(variable);
     }
     let child = program

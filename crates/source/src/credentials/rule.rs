@@ -118,6 +118,20 @@ impl CredentialRule {
 }
 
 impl Grant {
+    /// The environment variable that holds its secret, if one does.
+    pub fn secret_variable(&self) -> Option<&Arc<str>> {
+        let secret = match self {
+            Self::Token(secret) => secret,
+            Self::Password { password, .. } => password,
+            Self::GithubApp(app) => &app.key,
+            Self::SshKey { .. } | Self::Command(_) => return None,
+        };
+        match secret {
+            SecretSource::Variable { name, .. } => Some(name),
+            SecretSource::File(_) => None,
+        }
+    }
+
     /// The protocol of the addresses that it serves.
     pub fn protocol(&self) -> GitProtocol {
         match self {

@@ -1009,26 +1009,31 @@ async fn a_path_that_names_git_is_fetched_by_the_first_protocol_that_works() {
         let repositories = Protocols(working.to_vec(), tried.clone());
         Discovery::new(web.options(), Arc::new(repositories)).unwrap()
     };
-    let path = "git.corp.example/team/x.git/sub";
+    let path = module_path("git.corp.example/team/x.git/sub");
+    let by_https = "git.corp.example/team/x.git https://git.corp.example/team/x";
+    let by_ssh = "git.corp.example/team/x.git ssh://git.corp.example/team/x";
+    let failed = SourceError::new(SourceErrorKind::Unreachable, "no connection");
+    let otherwise = async |discovery: &Discovery| {
+        let before = discovery.locate(&path).await.unwrap();
+        discovery.locate_otherwise(&path, &before, &failed).await
+    };
+    // Whoever asks there first finds out.
     let discovery = with(&[GitProtocol::Https, GitProtocol::Ssh]);
-    assert_eq!(
-        found(&discovery, path).await,
-        "git.corp.example/team/x.git https://git.corp.example/team/x"
-    );
+    assert_eq!(found(&discovery, path.as_str()).await, by_https);
+    assert_eq!(otherwise(&discovery).await.unwrap(), None);
+    // Only the question whether it was reached.
+    assert_eq!(tried.lock().len(), 1);
+
     let discovery = with(&[GitProtocol::Ssh]);
-    for _ in 0..2 {
-        assert_eq!(
-            found(&discovery, path).await,
-            "git.corp.example/team/x.git ssh://git.corp.example/team/x"
-        );
-    }
-    assert_eq!(tried.lock().len(), 2);
-    let error = failure(&with(&[]), path).await;
-    check_failure(
-        &error,
-        SourceErrorKind::Unreachable,
-        "https://git.corp.example/team/x cannot be reached by ssh: ssh://",
-    );
+    assert_eq!(found(&discovery, path.as_str()).await, by_https);
+    assert!(otherwise(&discovery).await.unwrap().is_some());
+    let asked = tried.lock().len();
+    assert_eq!(found(&discovery, path.as_str()).await, by_ssh);
+    assert_eq!(tried.lock().len(), asked);
+
+    let error = otherwise(&with(&[])).await.unwrap_err();
+    check_failure(&error, SourceErrorKind::Unreachable, "no connection");
+    assert!(error.0.notes[0].contains("by ssh: ssh://"), "{error:?}");
     assert!(web.asked().is_empty());
 }
 

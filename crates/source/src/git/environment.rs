@@ -82,7 +82,8 @@ pub(super) struct Setting {
 }
 
 impl Setting {
-    fn config(&mut self, settings: &[&str]) {
+    /// Settings that the user's own cannot overrule.
+    pub(super) fn config(&mut self, settings: &[&str]) {
         for setting in settings {
             self.arguments.push("-c".into());
             self.arguments.push((*setting).into());

@@ -24,6 +24,8 @@ const PHRASES: &[(&str, Meaning)] = {
     use SourceErrorKind::{Busy, Internal, Refused, Tls, Unreachable};
     &[
         ("transport '' not allowed", Kind(Refused)),
+        // A ref's name stands behind it without quotes.
+        ("couldn't find remote ref", Kind(Unreachable)),
         ("could not resolve host", Kind(Unreachable)),
         ("could not resolve hostname", Kind(Unreachable)),
         ("couldn't resolve", Kind(Unreachable)),
@@ -90,9 +92,26 @@ pub(super) fn damage(stderr: &str) -> Option<String> {
     Some(last_words(line))
 }
 
-/// What stands in quotes is an address or a name: its words say nothing.
+/// What stands in quotes is an address or a name: its words say nothing. A quote within a word is an apostrophe.
 fn without_quoted(line: &str) -> String {
-    line.split('\'').step_by(2).collect::<Vec<_>>().join("''")
+    let mut clean = String::with_capacity(line.len());
+    let mut is_quoted = false;
+    let mut before = None;
+    let mut rest = line.chars().peekable();
+    while let Some(c) = rest.next() {
+        let is_beside_a_word =
+            |beside: Option<char>| beside.is_some_and(|beside| beside.is_alphanumeric());
+        if c == '\'' && !is_quoted && !is_beside_a_word(before) {
+            is_quoted = true;
+            clean.push_str("''");
+        } else if c == '\'' && is_quoted && !is_beside_a_word(rest.peek().copied()) {
+            is_quoted = false;
+        } else if !is_quoted {
+            clean.push(c);
+        }
+        before = Some(c);
+    }
+    clean
 }
 
 /// Reads the words of a failed transport.
@@ -368,6 +387,15 @@ mod tests {
             Meaning::Kind(Refused),
         );
         check("Host key verification failed.", Meaning::Kind(Refused));
+        // An apostrophe is no quote, and a quoted name may hold one.
+        check(
+            "fatal: unable to access 'https://h/o'brien-ssl/': Couldn't connect: Operation timed out",
+            Meaning::Kind(TimedOut),
+        );
+        check(
+            "fatal: couldn't find remote ref refs/tags/ssl/v1.0.0",
+            Meaning::Kind(Unreachable),
+        );
         check("something new", Meaning::Kind(Unreachable));
         check("", Meaning::Kind(Unreachable));
     }

@@ -356,7 +356,10 @@ fn clear_leftovers(folder: &Path) -> io::Result<()> {
             let name = name.to_string_lossy();
             if entry.file_type()?.is_dir() {
                 folders.push(entry.path());
-            } else if name.ends_with(".lock") || name.starts_with("tmp_") {
+            } else if name.ends_with(".lock")
+                || name.starts_with("tmp_")
+                || name.starts_with(".tmp-")
+            {
                 fs::remove_file(entry.path())?;
             }
         }

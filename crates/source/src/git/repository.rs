@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -65,6 +66,8 @@ pub(super) struct GitRepository {
     /// Held by whoever asks the reader of objects: one reader a repository.
     reading: tokio::sync::Mutex<()>,
     state: Mutex<State>,
+    /// How the last attempt to reach the remote ended.
+    is_unreached: AtomicBool,
 }
 
 #[derive(Default)]
@@ -103,6 +106,7 @@ impl GitRepository {
             writing: tokio::sync::Mutex::default(),
             reading: tokio::sync::Mutex::default(),
             state: Mutex::default(),
+            is_unreached: AtomicBool::new(false),
         }
     }
 
@@ -110,7 +114,9 @@ impl GitRepository {
 
     /// A listing that was begun at most `age` before this question.
     async fn listing(&self, age: Duration) -> Result<Arc<Refs>, SourceError> {
-        let listed = self.listings.recent(age, || self.list()).await?;
+        let listing = self.listings.recent(age, || self.list()).await;
+        self.is_unreached.store(listing.is_err(), Ordering::Relaxed);
+        let listed = listing?;
         self.look_for_moved_tags(&listed).await;
         Ok(listed)
     }
@@ -676,7 +682,10 @@ impl GitRepository {
             .fetch(&["--depth=1"], &[format!("{name}:{name}")])
             .await;
         let error = match fetched {
-            Ok((finished, _)) if finished.status.success() => return self.local(&name).await,
+            Ok((finished, _)) if finished.status.success() => {
+                self.is_unreached.store(false, Ordering::Relaxed);
+                return self.local(&name).await;
+            }
             Ok((finished, credential)) => {
                 self.engine.readers.close(&self.mirror.key);
                 self.on_mirror(Mirror::remove).await?;
@@ -693,6 +702,7 @@ impl GitRepository {
             }
             Err(error) => error,
         };
+        self.is_unreached.store(true, Ordering::Relaxed);
         self.listings.note_failure(&error);
         Err(error.into())
     }
@@ -874,8 +884,9 @@ impl GitRepository {
             // It was stopped: the next one clears away what it left.
             Err(_) => {}
             Ok(_) => {
-                self.on_mirror(Mirror::end_fetch).await?;
+                // A repack that is killed with this process leaves files, too: it is noted with the fetch.
                 self.repack_if_scattered().await?;
+                self.on_mirror(Mirror::end_fetch).await?;
                 self.engine.shrink_soon();
             }
         }
@@ -896,6 +907,8 @@ impl GitRepository {
         };
         if let Err(stopped) = self.engine.children.run(launch, bounds, None).await {
             tracing::warn!(url = %self.url, ?stopped, "a mirror's packs could not be put together");
+            // Noted anew, so that what it left is cleared away.
+            self.on_mirror(Mirror::begin_fetch).await?;
         }
         Ok(())
     }
@@ -1100,6 +1113,10 @@ impl Repository for GitRepository {
 
     fn forget_listing(&self) {
         self.listings.forget();
+    }
+
+    fn is_unreached(&self) -> bool {
+        self.is_unreached.load(Ordering::Relaxed)
     }
 
     async fn find(&self, revision: &str) -> Result<Option<Commit>, SourceError> {

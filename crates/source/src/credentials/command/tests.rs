@@ -14,7 +14,9 @@ fn shell(script: &str) -> CredentialCommand {
 const RULE: &str = "[[credential]] git.example";
 
 async fn ask(command: &CredentialCommand, url: &str) -> Result<(String, String), String> {
-    let answer = Answers::new().means(RULE, command, &address(url)).await;
+    let answer = Answers::new()
+        .means(RULE, command, &[], &address(url))
+        .await;
     answer.map(pair).map_err(|error| {
         assert_eq!(error.kind(), SourceErrorKind::Internal);
         error.to_string()
@@ -115,7 +117,10 @@ async fn an_answer_is_kept_for_its_question_until_it_expires() {
     ));
     let answers = Answers::new();
     let ask = async |url: &str| {
-        let means = answers.means(RULE, &command, &address(url)).await.unwrap();
+        let means = answers
+            .means(RULE, &command, &[], &address(url))
+            .await
+            .unwrap();
         pair(means).1.trim().to_owned()
     };
     assert_eq!(ask("https://git.example/a").await, "1");
@@ -139,4 +144,18 @@ async fn what_it_writes_to_stderr_goes_nowhere() {
     let command = shell("echo s3cret >&2; echo username=ann; echo password=x");
     let (_, password) = ask(&command, "https://git.example/x").await.unwrap();
     assert_eq!(password, "x");
+}
+
+#[tokio::test]
+async fn a_program_does_not_see_the_variables_that_hold_the_secrets_of_other_rules() {
+    // A variable that is there in every run of the tests.
+    let told = shell("echo username=ann; echo password=$(env | grep -c ^CARGO_MANIFEST_DIR=)");
+    let seen = async |others: &[Arc<str>]| {
+        let answers = Answers::new();
+        let address = address("https://git.example/x");
+        let means = answers.means(RULE, &told, others, &address).await;
+        pair(means.unwrap()).1
+    };
+    assert_eq!(seen(&[]).await, "1");
+    assert_eq!(seen(&["CARGO_MANIFEST_DIR".into()]).await, "0");
 }
