@@ -56,6 +56,20 @@ pub enum Failure {
         /// Why it was not accepted.
         error: Arc<VerifyError>,
     },
+    /// It comes from another commit than what was stored of the version first.
+    #[error(
+        "{module}: {source_name} has it at commit {now} now, and its .info here is of commit {first}"
+    )]
+    MovedTag {
+        /// Whose file.
+        module: ModuleVersion,
+        /// The repository.
+        source_name: String,
+        /// The commit that the stored `.info` names.
+        first: String,
+        /// The commit that the file would be of.
+        now: String,
+    },
     /// Our store failed.
     #[error(transparent)]
     Store(Arc<StoreError>),
@@ -98,6 +112,7 @@ impl Failure {
                     + notes
             }
             Self::Unverified { error, .. } => error.to_string().len(),
+            Self::MovedTag { source_name, .. } => source_name.len() + 128,
             _ => 0,
         };
         bytes as u64

@@ -140,6 +140,15 @@ pub trait Sink: Send {
         source: &SourceName,
         total_bytes: Option<u64>,
     ) -> Result<(), SinkError>;
+    /// What follows is read from this commit of a repository. Refused where the version is known to be that of
+    /// another commit: then its tag was moved, and files of two commits would be mixed.
+    async fn read_from(
+        &mut self,
+        _repository: &SourceName,
+        _commit: &ObjectName,
+    ) -> Result<(), SinkError> {
+        Ok(())
+    }
     /// The next bytes.
     async fn write(&mut self, chunk: Bytes) -> Result<(), SinkError>;
     /// The body is complete: judge it.

@@ -40,6 +40,18 @@ const GOPKG_HOST: &str = "gopkg.in";
 /// How many modules are asked about at once.
 const WORKERS: usize = 4;
 
+/// Every so many-th module path is asked about as a public one, too.
+const PUBLIC_SAMPLE: usize = 4;
+
+/// By which way modules come to their repositories.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Way {
+    /// By private patterns.
+    Private,
+    /// By `direct` in the list of upstreams, without a checksum database.
+    Public,
+}
+
 /// Repositories, and what is asked of them.
 pub struct Oracle {
     /// Folders `own`, `go` and `gopkg`, with a bare repository `NAME.git` and a link `NAME` to it for each.
@@ -142,12 +154,13 @@ impl Oracle {
     /// Asks both sides everything. `None` where there is no go.
     pub fn run(&self, binary: &str) -> Option<Report> {
         let hosts = Hosts::start(self);
-        let larder = hosts.larder(binary).start();
-        let judge = |subject: &Subject| self.judge(subject, &hosts, &larder);
-        let mut report = self
-            .for_each(judge)?
-            .into_iter()
-            .fold(Report::default(), Report::with);
+        let mut report = Report::default();
+        for (way, every) in [(Way::Private, 1), (Way::Public, PUBLIC_SAMPLE)] {
+            let larder = hosts.larder(binary, way).start();
+            let judge = |subject: &Subject| self.judge(subject, &hosts, &larder);
+            let judged = self.for_each(every, judge)?;
+            report = judged.into_iter().fold(report, Report::with);
+        }
         report.sort();
         Some(report)
     }
@@ -156,19 +169,22 @@ impl Oracle {
     pub fn record(&self) -> Option<usize> {
         let hosts = Hosts::start(self);
         let ask = |subject: &Subject| Some(self.ask_go(subject, &hosts)?.1.len());
-        Some(self.for_each(ask)?.into_iter().sum())
+        Some(self.for_each(1, ask)?.into_iter().sum())
     }
 
-    /// Works on all modules, a few at a time.
-    fn for_each<T: Send>(&self, work: impl Fn(&Subject) -> Option<T> + Sync) -> Option<Vec<T>> {
+    /// Works on every so many-th module, a few at a time.
+    fn for_each<T: Send>(
+        &self,
+        every: usize,
+        work: impl Fn(&Subject) -> Option<T> + Sync,
+    ) -> Option<Vec<T>> {
+        let subjects: Vec<&Subject> = self.subjects.iter().step_by(every).collect();
         let done = Mutex::new(Some(Vec::new()));
         let next = AtomicUsize::new(0);
         std::thread::scope(|scope| {
             for _ in 0..WORKERS {
                 scope.spawn(|| {
-                    while let Some(subject) =
-                        self.subjects.get(next.fetch_add(1, Ordering::Relaxed))
-                    {
+                    while let Some(subject) = subjects.get(next.fetch_add(1, Ordering::Relaxed)) {
                         let result = work(subject);
                         let mut done = done.lock();
                         match (done.as_mut(), result) {
@@ -369,9 +385,12 @@ impl Hosts {
     }
 
     /// A Larder whose way to the repositories is a code host over HTTPS.
-    fn larder(&self, binary: &str) -> LarderBuilder {
+    fn larder(&self, binary: &str, way: Way) -> LarderBuilder {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let private = [OWN_HOST, GO_HOST, VANITY_HOST, GOPKG_HOST].join(",");
+        let private = match way {
+            Way::Private => [OWN_HOST, GO_HOST, VANITY_HOST, GOPKG_HOST].join(","),
+            Way::Public => String::new(),
+        };
         let mut builder = Larder::builder(binary)
             .upstream("direct")
             .args(["--private", &private])

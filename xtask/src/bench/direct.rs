@@ -2,7 +2,6 @@
 //!
 //! testkit's program `direct_cost` does the measuring: it has the code host and the repositories.
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -34,7 +33,14 @@ pub(super) struct Direct {
     zip_bytes: u64,
     go: Costs,
     larder: Costs,
+    go_page: Cost,
+    larder_page: Cost,
+    /// A cold version and a cold list, where a peer was measured.
+    peer: Option<(Cost, Cost)>,
 }
+
+/// Where the peer's program is: `goproxy` of github.com/goproxy/goproxy. Without it no peer is measured.
+const PEER: &str = "XTASK_GOPROXY";
 
 /// Measures both sides.
 ///
@@ -50,7 +56,10 @@ pub(super) fn measure(binary: &Path, work: &Path) -> Outcome<Direct> {
     let program = repository::target_folder()?
         .join("debug")
         .join("direct_cost");
-    let text = output(Command::new(program).arg(binary).arg(work.join("direct")))?;
+    let mut command = Command::new(program);
+    command.arg(binary).arg(work.join("direct"));
+    command.args(std::env::var_os(PEER));
+    let text = output(&mut command)?;
     Ok(serde_json::from_str(&text)?)
 }
 
@@ -79,27 +88,44 @@ impl Direct {
             ),
             ("cold list", &self.go.cold_list, &self.larder.cold_list),
             ("known list", &self.go.known_list, &self.larder.known_list),
+            (
+                "cold version, path by page",
+                &self.go_page,
+                &self.larder_page,
+            ),
         ] {
-            // Writing to a text cannot fail.
-            let _ = writeln!(
-                text,
-                "| {name} | {:.0} ({:.0}) | {:.1} ({:.1}) | {:.2} | {:.0} | {:.1} | {:.2} | {:.0} | {:.0} | {:.1} | {:.1} |",
-                go.processes,
-                go.git_processes,
-                larder.processes,
-                larder.git_processes,
-                larder.processes / go.processes,
-                go.cpu_seconds * 1000.0,
-                larder.cpu_seconds * 1000.0,
-                larder.cpu_seconds / go.cpu_seconds,
-                go.wall_seconds * 1000.0,
-                larder.wall_seconds * 1000.0,
-                to_mega(go.written_bytes),
-                to_mega(larder.written_bytes),
+            text.push_str(&row(name, go, larder));
+        }
+        if let Some((version, list)) = &self.peer {
+            text.push_str(
+                "\nA peer in the same run, asked for the same files of the same repositories over an empty folder: goproxy 0.18.0 \
+                 (github.com/goproxy/goproxy, `GOPROXY=direct`, `GOSUMDB=off`).\n\n\
+                 | | goproxy: processes (git) | larder | ratio | goproxy: CPU ms | larder | ratio | goproxy: wall ms | larder | goproxy: MB written | larder |\n\
+                 |---|---|---|---|---|---|---|---|---|---|---|\n",
             );
+            text.push_str(&row("cold version", version, &self.larder.cold_version));
+            text.push_str(&row("cold list", list, &self.larder.cold_list));
         }
         text
     }
+}
+
+fn row(name: &str, other: &Cost, larder: &Cost) -> String {
+    format!(
+        "| {name} | {:.0} ({:.0}) | {:.1} ({:.1}) | {:.2} | {:.0} | {:.1} | {:.2} | {:.0} | {:.0} | {:.1} | {:.1} |\n",
+        other.processes,
+        other.git_processes,
+        larder.processes,
+        larder.git_processes,
+        larder.processes / other.processes,
+        other.cpu_seconds * 1000.0,
+        larder.cpu_seconds * 1000.0,
+        larder.cpu_seconds / other.cpu_seconds,
+        other.wall_seconds * 1000.0,
+        larder.wall_seconds * 1000.0,
+        to_mega(other.written_bytes),
+        to_mega(larder.written_bytes),
+    )
 }
 
 fn to_mega(bytes: f64) -> f64 {

@@ -478,8 +478,19 @@ fn without_git_everything_else_works_and_says_so() {
         larder.get(&hello().url_path("zip")).expect_status(200);
         let text = expect_error(larder.get(&url_path(MODULE, "list")), 502);
         expect_parts(&text, &["private here", why]);
-        let text = expect_error(larder.get("/example.com/absent/@v/list"), 404);
+        // A package of a module that the upstream knows, and a path that can have no repository.
+        let package = format!("/{}/deep/er/@v/list", hello().path());
+        let text = expect_error(larder.get(&package), 404);
         expect_parts(&text, &["direct was not tried", why]);
+        expect_error(larder.get("/github.com/alone/@v/list"), 404);
+        // A module, and a version, that only its repository could know.
+        for file in [
+            "/github.com/nobody/absent/@v/list".to_owned(),
+            format!("/{}/@v/v9.9.9.info", hello().path()),
+        ] {
+            let text = expect_error(larder.get(&file), 502);
+            expect_parts(&text, &["direct was not tried", why]);
+        }
         if why != "--git off" {
             expect_parts(&larder.stderr(), &[why]);
         }
@@ -490,6 +501,93 @@ fn without_git_everything_else_works_and_says_so() {
         .start();
     let text = expect_error(larder.get(&hello().url_path("zip")), 502);
     expect_parts(&text, &["there is no `git`"]);
+}
+
+#[test]
+fn without_git_go_gets_packages_of_what_the_upstream_knows_and_is_told_why_of_others() {
+    let module =
+        Module::new("github.com/team/tool", "v1.0.0").file("deep/er/pkg/pkg.go", "package pkg\n");
+    let upstream = FakeUpstream::with([&module]);
+    let larder = larder()
+        .env("PATH", "/nonexistent")
+        .upstream(format!("{},direct", upstream.url()))
+        .start();
+    let Some(go) = GoCommand::find(&larder.url()) else {
+        return;
+    };
+    let main = main_module(&go);
+    go.run(&main, &["get", "github.com/team/tool/deep/er/pkg"])
+        .success();
+    let said = go
+        .run(&main, &["get", "github.com/team/other/deep/er/pkg"])
+        .failure();
+    expect_parts(&said.stderr, &["502", "there is no `git`"]);
+}
+
+#[test]
+fn a_tag_that_was_moved_changes_nothing_that_was_handed_out_and_is_told() {
+    let (host, repository) = CodeHost::with_repository();
+    let larder = with_password(host.larder(), PASSWORD)
+        .upstream("off")
+        .env("LARDER_REFRESH_TOKEN", TOKEN)
+        .start();
+    let get = |larder: &Larder, file: &str| larder.get(&url_path(MODULE, file));
+    let stored = |file: &str| {
+        larder
+            .cache_dir()
+            .join(format!("download/{MODULE}/@v/{file}"))
+    };
+    let first = get(&larder, "v1.0.0.zip").expect_status(200).body;
+    let info = get(&larder, "v1.0.0.info").expect_status(200).body;
+    get(&larder, "v1.1.0.info").expect_status(200);
+    get(&larder, "v1.1.0.mod").expect_status(200);
+    let metric = |count: usize| {
+        let line = format!("larder_moved_tags_total {count}\n");
+        eventually("the metric", || {
+            let text = larder.get("/-/metrics").expect_status(200).text();
+            text.contains(&line).then_some(())
+        });
+    };
+    metric(0);
+
+    let commit = repository
+        .commit("main")
+        .file("deep/er/pkg/pkg.go", "package pkg\n\nconst Moved = true\n")
+        .write();
+    for tag in ["v1.0.0", "v1.1.0"] {
+        repository.tag(tag, &commit);
+    }
+    refresh(&larder, &format!("/-/refresh/{MODULE}")).expect_status(200);
+    get(&larder, "list").expect_status(200);
+    metric(2);
+    eventually("a line of the log", || {
+        let log = larder.stderr();
+        let told = log.lines().any(|line| {
+            line.contains("ERROR") && line.contains("a tag was moved") && line.contains(&commit)
+        });
+        told.then_some(())
+    });
+    // What was handed out first is handed out again, from the store and, where that lost it, from the mirror.
+    get(&larder, "v1.0.0.zip").expect_body(&first);
+    get(&larder, "v1.0.0.info").expect_body(&info);
+
+    // Without the mirror nothing is left of the first commit but what the store remembers.
+    let (cache, builder) = {
+        let cache = larder.cache_dir().to_owned();
+        std::fs::remove_file(stored("v1.0.0.zip")).unwrap();
+        let (_, builder) = larder.terminate();
+        (cache, builder)
+    };
+    std::fs::remove_dir_all(cache.join("state/git")).unwrap();
+    let larder = builder.start();
+    for file in ["v1.0.0.zip", "v1.1.0.zip"] {
+        let text = expect_error(get(&larder, file), 502);
+        expect_parts(&text, &["SECURITY ERROR", "tag was moved", &commit]);
+        assert!(!cache.join(format!("download/{MODULE}/@v/{file}")).exists());
+    }
+    let text = larder.get("/-/metrics").expect_status(200).text();
+    expect_parts(&text, &["larder_moved_tags_total 2\n"]);
+    get(&larder, "v1.0.0.info").expect_body(&info);
 }
 
 #[test]

@@ -112,10 +112,10 @@ fn off_ends_the_list_and_says_so() {
 }
 
 #[test]
-fn direct_behind_proven_absence_stays_404_and_says_that_it_was_not_tried() {
+fn direct_that_cannot_be_tried_behind_absence_proves_none() {
     let empty = FakeUpstream::start();
     let larder = larder().upstream(format!("{},direct", empty.url())).start();
-    let text = expect_error(larder.get(&hello().url_path("mod")), 404);
+    let text = expect_error(larder.get("/github.com/team/tool/@v/v1.0.0.mod"), 502);
     expect_parts(&text, &["direct was not tried"]);
 }
 

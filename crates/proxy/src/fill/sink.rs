@@ -18,7 +18,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use source::{Sink, SinkError, SourceError, SourceErrorKind, SourceName};
+use source::{ObjectName, Sink, SinkError, SourceError, SourceErrorKind, SourceName};
 use store::staging::StagingFile;
 use store::{Body, FileKey, Staging, StoreError, Verified, VerifyError};
 use tokio::sync::watch;
@@ -47,6 +47,8 @@ pub(super) struct Contest {
     verifier: ModuleVerifier,
     progress: watch::Sender<Progress>,
     release: Release,
+    /// The commit that the stored `.info` of the version names.
+    first_commit: Option<String>,
     standing: Mutex<Standing>,
 }
 
@@ -77,6 +79,7 @@ impl Contest {
         verifier: ModuleVerifier,
         progress: watch::Sender<Progress>,
         release: Release,
+        first_commit: Option<String>,
     ) -> Arc<Self> {
         Arc::new(Self {
             key,
@@ -84,6 +87,7 @@ impl Contest {
             verifier,
             progress,
             release,
+            first_commit,
             standing: Mutex::default(),
         })
     }
@@ -377,6 +381,23 @@ impl Sink for FillSink {
             None => self.staged = Some(self.contest.staging.begin(self.contest.key.clone())),
         }
         Ok(())
+    }
+
+    async fn read_from(
+        &mut self,
+        repository: &SourceName,
+        commit: &ObjectName,
+    ) -> Result<(), SinkError> {
+        let moved = match &self.contest.first_commit {
+            Some(first) if first != commit.as_str() => Failure::MovedTag {
+                module: self.contest.key.module.clone(),
+                source_name: repository.to_string(),
+                first: first.clone(),
+                now: commit.to_string(),
+            },
+            Some(_) | None => return Ok(()),
+        };
+        Err(self.fatal(moved))
     }
 
     async fn write(&mut self, chunk: Bytes) -> Result<(), SinkError> {

@@ -121,6 +121,22 @@ pub(super) fn say(failure: &Failure) -> Said {
             source_name,
             error,
         } => unverified(&module.to_string(), source_name, error),
+        Failure::MovedTag {
+            module,
+            source_name,
+            first,
+            now,
+        } => (
+            StatusCode::BAD_GATEWAY,
+            Outcome::Failed,
+            None,
+            vec![
+                format!("{module}: SECURITY ERROR: its tag was moved, the file was not used"),
+                format!("{source_name} has it at commit {now} now"),
+                format!("what this server has of it is of commit {first}, and stays"),
+                "who owns the module should tag the change as a new version".into(),
+            ],
+        ),
         Failure::Store(error) => store(error),
         Failure::Overloaded { retry_after } => (
             StatusCode::SERVICE_UNAVAILABLE,

@@ -71,6 +71,9 @@ impl RepositorySource {
     ) -> Result<(), SourceError> {
         let module = self.module(wanted.path())?;
         let found = Found::new(&module, wanted).await?;
+        sink.read_from(&self.name, &found.commit.name)
+            .await
+            .map_err(refused_by_sink)?;
         let body = match kind {
             FileKind::Info => found.info.body(),
             FileKind::Mod => found.directory.go_mod_or_synthesised(wanted.path()),

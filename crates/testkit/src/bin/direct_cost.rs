@@ -1,7 +1,7 @@
-//! What a module straight from git costs, for `cargo xtask bench direct`: `direct_cost LARDER FOLDER`.
+//! What a module straight from git costs, for `cargo xtask bench direct`: `direct_cost LARDER FOLDER [GOPROXY]`.
 //!
-//! The same repositories, served by the same code host over HTTPS, are fetched by the stock go command in direct mode
-//! and by Larder. Processes are counted by `strace`, in a run of their own, since it slows everything down; CPU and
+//! The same repositories, served by the same code host over HTTPS, are fetched by the stock go command in direct mode,
+//! by Larder, and by a peer if its program is given (`goproxy` of github.com/goproxy/goproxy). Processes are counted by `strace`, in a run of their own, since it slows everything down; CPU and
 //! bytes written are the kernel's own figures, children included. Prints one JSON object.
 #![allow(
     clippy::unwrap_used,
@@ -12,10 +12,11 @@
 )]
 
 use serde::Serialize;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
-use testkit::{GitHttpServer, GitRepository, GoCommand, Larder, TestCa};
+use testkit::{Connection, ForwardProxy, GitHttpServer, GitRepository, GoCommand, Larder, TestCa};
 
 /// Repositories, each fetched once by each side: what one costs is the mean.
 const REPOSITORIES: usize = 6;
@@ -36,6 +37,15 @@ struct Cost {
     written_bytes: f64,
 }
 
+/// How a module path says where its repository is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Paths {
+    /// `HOST/name.git`
+    Suffix,
+    /// `HOST/name`, whose page names the repository.
+    Page,
+}
+
 #[derive(Debug, Serialize)]
 struct Costs {
     cold_version: Cost,
@@ -49,22 +59,32 @@ struct Measured {
     zip_bytes: usize,
     go: Costs,
     larder: Costs,
+    /// A cold version of a path whose page names the repository.
+    go_page: Cost,
+    larder_page: Cost,
+    /// A cold version and a cold list, asked of the peer.
+    peer: Option<(Cost, Cost)>,
 }
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [binary, folder] = arguments.as_slice() else {
-        panic!("usage: direct_cost LARDER FOLDER");
+    let (binary, folder, peer) = match arguments.as_slice() {
+        [binary, folder] => (binary, folder, None),
+        [binary, folder, peer] => (binary, folder, Some(peer)),
+        _ => panic!("usage: direct_cost LARDER FOLDER [GOPROXY]"),
     };
     let folder = Path::new(folder);
     std::fs::create_dir_all(folder).unwrap();
     let host = Host::start(&folder.canonicalize().unwrap());
-    let go = go(&host);
-    let (larder, zip_bytes) = larder(&host, binary);
+    let (go, go_page) = go(&host);
+    let (larder, larder_page, zip_bytes) = larder(&host, binary);
     let measured = Measured {
         zip_bytes,
         go,
         larder,
+        go_page,
+        larder_page,
+        peer: peer.map(|program| measure_peer(&host, program)),
     };
     println!("{}", serde_json::to_string(&measured).unwrap());
 }
@@ -72,6 +92,7 @@ fn main() {
 /// The code host with its repositories, and the environment that leads there.
 struct Host {
     _server: GitHttpServer,
+    _proxy: ForwardProxy,
     _repositories: Vec<GitRepository>,
     environment: Vec<(String, String)>,
     work: PathBuf,
@@ -82,13 +103,26 @@ impl Host {
         let ca = TestCa::new();
         let certificates = ca.write(work).display().to_string();
         let server = GitHttpServer::start_tls(&ca, &[HOST]);
-        let repositories: Vec<GitRepository> = (0..REPOSITORIES).map(repository).collect();
-        for (number, repository) in repositories.iter().enumerate() {
-            server.serve(&format!("/{}", name(number)), repository);
+        // The pages' host is a name that no resolver knows.
+        let proxy = ForwardProxy::start(&[(HOST, server.http().address())]);
+        let mut repositories = Vec::new();
+        for paths in [Paths::Suffix, Paths::Page] {
+            for number in 0..REPOSITORIES {
+                let repository = repository(paths, number);
+                let name = name(paths, number);
+                server.serve(&format!("/{name}"), &repository);
+                let module = module(paths, number);
+                if paths == Paths::Page {
+                    let entry = format!("{module} git https://{module}");
+                    server.go_import(&format!("/{name}"), &[&entry]);
+                }
+                repositories.push(repository);
+            }
         }
         let environment = [
             ("SSL_CERT_FILE", certificates.clone()),
             ("GIT_SSL_CAINFO", certificates),
+            ("HTTPS_PROXY", proxy.url()),
             // Git asks a proxy for loopback, too.
             ("NO_PROXY", "127.0.0.1".to_owned()),
             ("GIT_CONFIG_NOSYSTEM", "1".to_owned()),
@@ -102,6 +136,7 @@ impl Host {
         ];
         Self {
             _server: server,
+            _proxy: proxy,
             _repositories: repositories,
             environment: environment
                 .map(|(name, value)| (name.to_owned(), value))
@@ -111,21 +146,28 @@ impl Host {
     }
 }
 
-fn name(number: usize) -> String {
-    format!("cost{number}")
+fn name(paths: Paths, number: usize) -> String {
+    match paths {
+        Paths::Suffix => format!("cost{number}"),
+        Paths::Page => format!("page{number}"),
+    }
 }
 
-fn module(number: usize) -> String {
-    format!("{HOST}/{}.git", name(number))
+fn module(paths: Paths, number: usize) -> String {
+    let name = name(paths, number);
+    match paths {
+        Paths::Suffix => format!("{HOST}/{name}.git"),
+        Paths::Page => format!("{HOST}/{name}"),
+    }
 }
 
 /// 200 files, which make a zip of some 1.27 MB, with a history of twenty commits and two tags.
-fn repository(number: usize) -> GitRepository {
+fn repository(paths: Paths, number: usize) -> GitRepository {
     let repository = GitRepository::new();
     let mut noise = Noise(u64::try_from(number).unwrap() + 1);
     let mut commit = repository
         .commit("main")
-        .file("go.mod", format!("module {}\n", module(number)));
+        .file("go.mod", format!("module {}\n", module(paths, number)));
     for file in 0..200 {
         commit = commit.file(
             format!("package{}/file{file}.go", file % 10),
@@ -176,67 +218,72 @@ struct Used {
     written_bytes: u64,
 }
 
-fn go(host: &Host) -> Costs {
+fn go(host: &Host) -> (Costs, Cost) {
     let run = |go: &GoCommand, trace: Option<&Path>, arguments: &[&str]| {
         run_go(host, go, trace, arguments)
     };
-    let measure = |version: &str, before: Option<&str>, list: bool, times: usize| {
-        let mut cost = Cost::default();
-        let rounds = REPOSITORIES * times;
-        for number in 0..REPOSITORIES {
-            for traced in [true, false] {
-                let mut go = GoCommand::find("direct").expect("go").env("GOVCS", "*:git");
-                for (name, value) in &host.environment {
-                    go = go.env(name, value);
-                }
-                let question = |version: &str| -> Vec<String> {
-                    let words: &[&str] = if list {
-                        &["list", "-m", "-versions"]
-                    } else {
-                        &["mod", "download"]
+    let measure_of =
+        |paths: Paths, version: &str, before: Option<&str>, list: bool, times: usize| {
+            let mut cost = Cost::default();
+            let rounds = REPOSITORIES * times;
+            for number in 0..REPOSITORIES {
+                for traced in [true, false] {
+                    let mut go = GoCommand::find("direct").expect("go").env("GOVCS", "*:git");
+                    for (name, value) in &host.environment {
+                        go = go.env(name, value);
+                    }
+                    let question = |version: &str| -> Vec<String> {
+                        let words: &[&str] = if list {
+                            &["list", "-m", "-versions"]
+                        } else {
+                            &["mod", "download"]
+                        };
+                        let name = if list {
+                            module(paths, number)
+                        } else {
+                            format!("{}@{version}", module(paths, number))
+                        };
+                        words
+                            .iter()
+                            .map(|word| (*word).to_owned())
+                            .chain([name])
+                            .collect()
                     };
-                    let name = if list {
-                        module(number)
-                    } else {
-                        format!("{}@{version}", module(number))
-                    };
-                    words
-                        .iter()
-                        .map(|word| (*word).to_owned())
-                        .chain([name])
-                        .collect()
-                };
-                if let Some(before) = before {
-                    let words = question(before);
-                    run(
-                        &go,
-                        None,
-                        &words.iter().map(String::as_str).collect::<Vec<_>>(),
-                    );
-                }
-                let words = question(version);
-                let words: Vec<&str> = words.iter().map(String::as_str).collect();
-                for _ in 0..times {
-                    if traced {
-                        let trace = host.work.join("trace");
-                        run(&go, Some(&trace), &words);
-                        cost.count(&trace);
-                    } else {
-                        let began = Instant::now();
-                        let used = run(&go, None, &words);
-                        cost.add(began.elapsed(), used);
+                    if let Some(before) = before {
+                        let words = question(before);
+                        run(
+                            &go,
+                            None,
+                            &words.iter().map(String::as_str).collect::<Vec<_>>(),
+                        );
+                    }
+                    let words = question(version);
+                    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+                    for _ in 0..times {
+                        if traced {
+                            let trace = host.work.join("trace");
+                            run(&go, Some(&trace), &words);
+                            cost.count(&trace);
+                        } else {
+                            let began = Instant::now();
+                            let used = run(&go, None, &words);
+                            cost.add(began.elapsed(), used);
+                        }
                     }
                 }
             }
-        }
-        cost.mean(rounds)
+            cost.mean(rounds)
+        };
+    let measure = |version: &str, before: Option<&str>, list: bool, times: usize| {
+        measure_of(Paths::Suffix, version, before, list, times)
     };
-    Costs {
+    let costs = Costs {
         cold_version: measure("v1.0.0", None, false, 1),
         second_version: measure("v1.1.0", Some("v1.0.0"), false, 1),
         cold_list: measure("", None, true, 1),
         known_list: measure("", Some(""), true, 2),
-    }
+    };
+    (costs, measure_of(Paths::Page, "v1.0.0", None, false, 1))
 }
 
 /// Runs `go` below a shell that says what it and its children used.
@@ -286,7 +333,10 @@ fn run_go(host: &Host, go: &GoCommand, trace: Option<&Path>, arguments: &[&str])
     }
 }
 
-fn larder(host: &Host, binary: &str) -> (Costs, usize) {
+/// What a server is asked for a version.
+const VERSION: [&str; 3] = ["v1.0.0.info", "v1.0.0.mod", "v1.0.0.zip"];
+
+fn larder(host: &Host, binary: &str) -> (Costs, Cost, usize) {
     let start = |binary: &str| {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let mut builder = Larder::builder(binary)
@@ -298,52 +348,40 @@ fn larder(host: &Host, binary: &str) -> (Costs, usize) {
         }
         builder.start()
     };
-    let trace = host.work.join("trace-of-larder");
-    let traced_binary = host.work.join("larder-traced");
-    // Detached, so that signals reach Larder itself.
-    let script = format!(
-        "#!/bin/sh\nexec strace -D -f -qq -e trace=execve -e signal=none -o '{}' '{binary}' \"$@\"\n",
-        trace.display()
-    );
-    std::fs::write(&traced_binary, script).unwrap();
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(&traced_binary, mode).unwrap();
-
+    let (traced_binary, trace) = traced(host, "larder", binary);
     let mut zip_bytes = 0;
-    let mut measure = |traced: &Larder, plain: &Larder, times: usize, targets: &[&str]| {
-        let mut cost = Cost::default();
-        for number in 0..REPOSITORIES {
-            let mut ask = |larder: &Larder| {
-                for target in targets {
-                    let answer = larder
-                        .get(&format!("/{}/@v/{target}", module(number)))
-                        .expect_status(200);
-                    zip_bytes = zip_bytes.max(answer.body.len());
+    let mut measure =
+        |paths: Paths, traced: &Larder, plain: &Larder, times: usize, targets: &[&str]| {
+            let mut cost = Cost::default();
+            for number in 0..REPOSITORIES {
+                let mut ask = |larder: &Larder| {
+                    for target in targets {
+                        let answer = larder
+                            .get(&format!("/{}/@v/{target}", module(paths, number)))
+                            .expect_status(200);
+                        zip_bytes = zip_bytes.max(answer.body.len());
+                    }
+                };
+                for _ in 0..times {
+                    std::fs::write(&trace, "").unwrap();
+                    ask(traced);
+                    settle(traced.process_id());
+                    cost.count(&trace);
+                    let before = used_by(plain.process_id());
+                    let began = Instant::now();
+                    ask(plain);
+                    let wall = began.elapsed();
+                    settle(plain.process_id());
+                    cost.add(wall, used_by(plain.process_id()).since(before));
                 }
-            };
-            for _ in 0..times {
-                std::fs::write(&trace, "").unwrap();
-                ask(traced);
-                settle(traced);
-                cost.count(&trace);
-                let before = used_by(plain);
-                let began = Instant::now();
-                ask(plain);
-                let wall = began.elapsed();
-                settle(plain);
-                cost.add(wall, used_by(plain).since(before));
             }
-        }
-        cost.mean(REPOSITORIES * times)
-    };
+            cost.mean(REPOSITORIES * times)
+        };
     let (traced, plain) = (start(traced_binary.to_str().unwrap()), start(binary));
-    let cold_version = measure(
-        &traced,
-        &plain,
-        1,
-        &["v1.0.0.info", "v1.0.0.mod", "v1.0.0.zip"],
-    );
+    let cold_version = measure(Paths::Suffix, &traced, &plain, 1, &VERSION);
+    let page = measure(Paths::Page, &traced, &plain, 1, &VERSION);
     let second_version = measure(
+        Paths::Suffix,
         &traced,
         &plain,
         1,
@@ -351,23 +389,122 @@ fn larder(host: &Host, binary: &str) -> (Costs, usize) {
     );
     drop((traced, plain));
     let (traced, plain) = (start(traced_binary.to_str().unwrap()), start(binary));
-    let cold_list = measure(&traced, &plain, 1, &["list"]);
-    let known_list = measure(&traced, &plain, KNOWN_LISTS, &["list"]);
+    let cold_list = measure(Paths::Suffix, &traced, &plain, 1, &["list"]);
+    let known_list = measure(Paths::Suffix, &traced, &plain, KNOWN_LISTS, &["list"]);
     let costs = Costs {
         cold_version,
         second_version,
         cold_list,
         known_list,
     };
-    (costs, zip_bytes)
+    (costs, page, zip_bytes)
+}
+
+/// A script that runs a program under `strace`, and what that writes.
+fn traced(host: &Host, name: &str, binary: &str) -> (PathBuf, PathBuf) {
+    let trace = host.work.join(format!("trace-of-{name}"));
+    let script = host.work.join(format!("{name}-traced"));
+    // Detached, so that signals reach the program itself.
+    let text = format!(
+        "#!/bin/sh\nexec strace -D -f -qq -e trace=execve -e signal=none -o '{}' '{binary}' \"$@\"\n",
+        trace.display()
+    );
+    std::fs::write(&script, text).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&script, mode).unwrap();
+    (script, trace)
+}
+
+/// A running `goproxy server`, over empty folders. Killed when dropped.
+struct Peer {
+    child: std::process::Child,
+    address: SocketAddr,
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Peer {
+    fn start(host: &Host, program: &Path, name: &str) -> Self {
+        let folder = host.work.join(name);
+        let port = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = port.local_addr().unwrap();
+        drop(port);
+        for part in ["temporary", "home"] {
+            std::fs::create_dir_all(folder.join(part)).unwrap();
+        }
+        let child = Command::new(program)
+            .args(["server", "--address", &address.to_string()])
+            .arg("--cacher-dir")
+            .arg(folder.join("cache"))
+            .arg("--temp-dir")
+            .arg(folder.join("temporary"))
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", folder.join("home"))
+            .envs(host.environment.iter().cloned())
+            .env("GOPROXY", "direct")
+            .env("GOSUMDB", "off")
+            .env("GOVCS", "*:git")
+            .env("GOFLAGS", "-modcacherw")
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .expect("the peer starts");
+        let peer = Self { child, address };
+        testkit::eventually("the peer to listen", || {
+            std::net::TcpStream::connect(address).ok()
+        });
+        peer
+    }
+
+    fn get(&self, target: &str) {
+        let answer = Connection::open(self.address).ask("GET", target, &[]);
+        answer.expect_status(200);
+    }
+}
+
+/// A cold version and a cold list.
+fn measure_peer(host: &Host, program: &str) -> (Cost, Cost) {
+    let (traced_program, trace) = traced(host, "peer", program);
+    let measure = |name: &str, targets: &[&str]| {
+        let traced = Peer::start(host, &traced_program, &format!("{name}-traced"));
+        let plain = Peer::start(host, Path::new(program), name);
+        let mut cost = Cost::default();
+        for number in 0..REPOSITORIES {
+            let ask = |peer: &Peer| {
+                for target in targets {
+                    peer.get(&format!("/{}/@v/{target}", module(Paths::Suffix, number)));
+                }
+            };
+            std::fs::write(&trace, "").unwrap();
+            ask(&traced);
+            settle(traced.child.id());
+            cost.count(&trace);
+            let before = used_by(plain.child.id());
+            let began = Instant::now();
+            ask(&plain);
+            let wall = began.elapsed();
+            settle(plain.child.id());
+            cost.add(wall, used_by(plain.child.id()).since(before));
+        }
+        cost.mean(REPOSITORIES)
+    };
+    (
+        measure("peer-version", &VERSION),
+        measure("peer-list", &["list"]),
+    )
 }
 
 /// Waits until a server has nothing left to do: what follows behind an answer belongs to its cost.
-fn settle(larder: &Larder) {
-    let mut before = used_by(larder).cpu;
+fn settle(process: u32) {
+    let mut before = used_by(process).cpu;
     loop {
         std::thread::sleep(Duration::from_millis(60));
-        let now = used_by(larder).cpu;
+        let now = used_by(process).cpu;
         if now == before {
             return;
         }
@@ -376,8 +513,7 @@ fn settle(larder: &Larder) {
 }
 
 /// What a server and the children that it has waited for have used (proc(5)).
-fn used_by(larder: &Larder) -> Used {
-    let process = larder.process_id();
+fn used_by(process: u32) -> Used {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
     let fields: Vec<&str> = stat
         .rsplit(')')
