@@ -555,6 +555,7 @@ impl Fills {
             && let Ok(Boarding::Flight(mut progress, Joined::Started)) =
                 self.board(&zip, Fetch::Allowed)
         {
+            self.inner.parts.metrics.prefetches.inc();
             let ended = progress
                 .wait_for(|now| matches!(now, Progress::Done(_)))
                 .await;

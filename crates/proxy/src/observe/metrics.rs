@@ -79,6 +79,8 @@ pub struct Metrics {
     git_processes: Family<GitLabels, Counter>,
     git_seconds: Family<KindLabels, Histogram>,
     git_running: Gauge,
+    /// Zips whose fetch began before they were asked for.
+    pub prefetches: Counter,
     /// Fills under way.
     pub flights: Gauge,
     /// Requests that joined another's fill.
@@ -191,6 +193,12 @@ impl Metrics {
             "Refreshes of modules, by who asked and by outcome",
             refreshes.clone(),
         );
+        let prefetches = Counter::default();
+        registry.register(
+            "prefetches",
+            "Zips whose fetch began before they were asked for",
+            prefetches.clone(),
+        );
         let prefetched_files = Family::<PrefetchLabels, Counter>::default();
         registry.register(
             "prefetched_files",
@@ -241,6 +249,7 @@ impl Metrics {
             upstream_bytes,
             upstream_seconds,
             refreshes,
+            prefetches,
             prefetched_files,
             prefetched_bytes,
             git_processes,
