@@ -2,7 +2,7 @@
 //! all, against the healthy one of two upstreams, and against the go command.
 //!
 //! One file a part: cached files under load, what a start costs, the download of a real graph, faults of upstreams,
-//! many clients, a soak, and modules straight from git. A person reads `bench/RESULTS.md`, where each run adds a
+//! many clients, a soak, zips fetched ahead, and modules straight from git. A person reads `bench/RESULTS.md`, where each run adds a
 //! section; every single measurement is in `bench/results/`, the pictures of the latest run are beside it.
 //! CPU is what the kernel counts for the server's processes, so it holds on a busy machine too;
 //! requests per second do not.
@@ -16,6 +16,7 @@ mod graph;
 mod load;
 mod nginx;
 mod plot;
+mod prefetch;
 mod program;
 mod soak;
 mod start;
@@ -62,9 +63,9 @@ pub(crate) fn run_soak(seconds: &str) -> Outcome {
 fn run_parts(parts: &[&str], soak_seconds: u64, name: &str) -> Outcome {
     if let Some(part) = parts
         .iter()
-        .find(|part| !PARTS.contains(part) && **part != "direct")
+        .find(|part| !PARTS.contains(part) && !["prefetch", "direct"].contains(part))
     {
-        return Err(format!("no part `{part}`: {}, direct", PARTS.join(", ")).into());
+        return Err(format!("no part `{part}`: {}, prefetch, direct", PARTS.join(", ")).into());
     }
     let binary = larder::build()?;
     let program = Program::find()?;
@@ -107,6 +108,10 @@ fn run_parts(parts: &[&str], soak_seconds: u64, name: &str) -> Outcome {
                 let soak = soak::measure(&program, &binary, &work.memory, soak_seconds)?;
                 broken.extend(soak.faults_found());
                 (soak.report(), json!(soak))
+            }
+            "prefetch" => {
+                let prefetched = prefetch::measure(&program, &binary, &work)?;
+                (prefetched.report(), json!(prefetched))
             }
             _ => {
                 let direct = direct::measure(&binary, &work.disk)?;

@@ -161,12 +161,22 @@ pub(crate) struct Client {
 impl Client {
     /// With the graph's go.mod and go.sum.
     pub(crate) fn new(work: &Path, name: &str, proxy: &str, database: &str) -> Outcome<Self> {
+        Self::of("graph", work, name, proxy, database)
+    }
+
+    /// With the files of another fixture that has a go.mod and a go.sum.
+    pub(crate) fn of(
+        fixture: &str,
+        work: &Path,
+        name: &str,
+        proxy: &str,
+        database: &str,
+    ) -> Outcome<Self> {
         let client = Self::at(work, name, proxy, database)?;
-        for file in ["go.mod", "go.sum"] {
-            fs_err::copy(
-                repository::root().join("fixtures/graph").join(file),
-                client.project.join(file),
-            )?;
+        let fixture = repository::root().join("fixtures").join(fixture);
+        for file in fs_err::read_dir(fixture)? {
+            let file = file?;
+            fs_err::copy(file.path(), client.project.join(file.file_name()))?;
         }
         Ok(client)
     }
@@ -224,6 +234,11 @@ impl Client {
     /// Runs the go command; what it says is shown.
     pub(crate) fn go(&self, arguments: &[&str]) -> Outcome {
         run(&mut self.command(arguments))
+    }
+
+    /// Runs the go command; what it prints is not shown.
+    pub(crate) fn go_quietly(&self, arguments: &[&str]) -> Outcome {
+        self.ask(arguments).map(|_| ())
     }
 
     fn ask(&self, arguments: &[&str]) -> Outcome<String> {
