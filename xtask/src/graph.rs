@@ -154,6 +154,7 @@ fn contents(folder: &Path) -> Outcome<String> {
 pub(crate) struct Client {
     project: PathBuf,
     module_cache: PathBuf,
+    go_path: PathBuf,
     proxy: String,
     database: String,
 }
@@ -210,6 +211,7 @@ impl Client {
         Ok(Self {
             project,
             module_cache: folder.join("modules"),
+            go_path: folder.join("go"),
             proxy: proxy.to_owned(),
             database: database.to_owned(),
         })
@@ -226,6 +228,8 @@ impl Client {
             .env("GOPROXY", &self.proxy)
             .env("GOSUMDB", &self.database)
             .env("GOMODCACHE", &self.module_cache)
+            // Where go remembers the newest tree head that it saw, of which an offline store need not have the tiles.
+            .env("GOPATH", &self.go_path)
             .env("GOFLAGS", "-modcacherw")
             .env("GOTOOLCHAIN", "local");
         command
@@ -247,7 +251,7 @@ impl Client {
 
     /// Removes project and module cache, which is some 700 MB.
     pub(crate) fn clear(self) -> Outcome {
-        for folder in [&self.module_cache, &self.project] {
+        for folder in [&self.module_cache, &self.go_path, &self.project] {
             if folder.exists() {
                 fs_err::remove_dir_all(folder)?;
             }

@@ -88,7 +88,7 @@ impl Faults {
             "\n### Faults\n\n{} cold requests at concurrency {}, one in 200 for a file above 8 MiB; two upstreams with other zip bytes and the same hashes, behind pipes \
              of 8 and 10 ms a round trip; checksum database on; stall time-out {} s. The nearer one breaks at request {}; the {} requests from there are the \
              detection phase, what begins later is \"after\". Ratios are to the other upstream alone in the same round (p50 {:.1} ms, p99 {:.1} ms); medians of {} rounds \
-             with `hedge`, one round of the others; errors are sums. Bodies are held to the SHA-256 of what either upstream serves.\n\n\
+             with `hedge`, one round of the others (`order` has no answer to a trickle: Go leaves an upstream only when it fails); errors are sums. Bodies are held to the SHA-256 of what either upstream serves.\n\n\
              | mode, fault | p50 after | p99 after | worst after ms | detection ms | its worst request ms | extra requests % | errors: small, large, large in flight |\n\
              |---|---|---|---|---|---|---|---|\n",
             self.requests,
@@ -145,6 +145,7 @@ impl Faults {
                 self.unknown_modes.join(", ")
             );
         }
+        text.push_str("\n![Each fault over time](faults.svg)\n");
         text.push_str(
             "\n| both upstreams die | cached files served | list and latest stale with `Age` | misses 502–504 | slowest miss ms |\n|---|---|---|---|---|\n",
         );

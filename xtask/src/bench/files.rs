@@ -360,5 +360,6 @@ pub(super) fn report(cells: &[Cell]) -> String {
             );
         }
     }
+    text.push_str("\n![The ratios as bars](files.svg)\n");
     text
 }

@@ -32,7 +32,7 @@ pub(crate) struct Reply {
 const CHUNK_BYTES: usize = 64 << 10;
 
 impl Client {
-    /// A client that gives up when nothing comes for so long.
+    /// A client that gives up when an answer is not complete after so long.
     pub(crate) fn new(address: SocketAddr, patience: Duration) -> Self {
         assert_loopback(address);
         Self {
@@ -107,14 +107,15 @@ impl Client {
             let header = (name.to_ascii_lowercase(), value.trim().to_owned());
             reply.headers.push(header);
         }
+        let until = reply.began + self.patience;
         let mut sum = digest::Context::new(&digest::SHA256);
         if let Some(length) = reply.header("content-length") {
             let length = length.parse().map_err(|_| broken())?;
-            take(stream, length, &mut sum, &mut reply.body_bytes)?;
+            take(stream, length, &mut sum, &mut reply.body_bytes, until)?;
         } else {
             loop {
                 let length = u64::from_str_radix(&line(stream)?, 16).map_err(|_| broken())?;
-                take(stream, length, &mut sum, &mut reply.body_bytes)?;
+                take(stream, length, &mut sum, &mut reply.body_bytes, until)?;
                 if !line(stream)?.is_empty() {
                     return Err(broken());
                 }
@@ -157,9 +158,13 @@ fn take(
     length: u64,
     sum: &mut digest::Context,
     taken: &mut u64,
+    until: Instant,
 ) -> io::Result<()> {
     let mut left = length;
     while left > 0 {
+        if Instant::now() > until {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
         let buffer = stream.fill_buf()?;
         let count = buffer.len().min(left as usize);
         if count == 0 {

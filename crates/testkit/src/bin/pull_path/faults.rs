@@ -27,7 +27,7 @@ const LARGE_BYTES: usize = 9 << 20;
 const FIRST_DELAY: Duration = Duration::from_millis(4);
 const SECOND_DELAY: Duration = Duration::from_millis(5);
 const STALL_TIMEOUT: Duration = Duration::from_secs(2);
-/// A client that sees no byte for so long counts an error.
+/// A client whose answer is not complete after so long counts an error.
 const CLIENT_PATIENCE: Duration = Duration::from_secs(60);
 /// Requests that one point of a timeline stands for.
 const BUCKET: usize = 20;
@@ -130,6 +130,10 @@ pub(crate) fn measure(larder: &str, folder: &Path, requests: usize, rounds: usiz
                 continue;
             }
             for (name, fault) in FAULTS {
+                // Go's order leaves an upstream when it fails, and a trickle is no failure: every file would crawl.
+                if *mode == "order" && *fault == Fault::Trickle {
+                    continue;
+                }
                 eprintln!("faults: round {} of {rounds}, {mode}, {name}", round + 1);
                 match lab.run(mode, (name, *fault), round, &alone) {
                     Some(run) => faults.runs.push(run),
