@@ -3,7 +3,10 @@
 //! The flags of the settings come from the table; this file adds the commands and what only one of
 //! them takes. A command that is not built yet is not here.
 
+mod cache;
+
 use crate::commands::auth::Target;
+use crate::commands::cache::Task;
 use crate::commands::compare;
 use crate::commands::doctor::{self, Subject};
 use crate::commands::env::profile::{Emit, Profile, Wish};
@@ -84,6 +87,12 @@ pub(crate) enum Action {
         question: compare::Question,
         form: Form,
     },
+    /// Look into the cache folder, or change it.
+    Cache {
+        flags: Flags,
+        task: Task,
+        form: Form,
+    },
     /// Print the pages of the reference, for `docs/`.
     Reference,
 }
@@ -132,6 +141,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Act
         Some(("env", matches)) => env_action(matches),
         Some(("trace", matches)) => trace_action(matches),
         Some(("compare", matches)) => compare_action(matches),
+        Some(("cache", matches)) => cache::action(matches),
         Some((REFERENCE, _)) => Ok(Action::Reference),
         _ => Err(Stop::Text(grammar().render_help().to_string())),
     }
@@ -499,6 +509,7 @@ pub(crate) fn grammar() -> Grammar {
         .subcommand(trace_grammar(&json))
         .subcommand(compare_grammar(&json))
         .subcommand(env_grammar(&json))
+        .subcommand(cache::grammar(&json))
         .subcommand(
             Grammar::new("auth")
                 .about("Test the credentials of private repositories")
@@ -784,6 +795,7 @@ fn stop(error: clap::Error) -> Stop {
                 PRIVATE_MODULE,
                 REQUESTS,
             ]);
+            let flags = flags.chain(cache::FLAGS);
             let name = written.trim_start_matches('-');
             match did_you_mean(name, flags) {
                 Some(meant) if written.starts_with("--") => {
@@ -795,7 +807,7 @@ fn stop(error: clap::Error) -> Stop {
         ErrorKind::InvalidSubcommand => {
             let written = text_of(ContextKind::InvalidSubcommand).unwrap_or_default();
             let complaint = Complaint::new(format!("unknown command `{written}`"));
-            match did_you_mean(&written, COMMANDS) {
+            match did_you_mean(&written, COMMANDS.into_iter().chain(cache::COMMANDS)) {
                 Some(meant) => Stop::Wrong(complaint.hint(format!("did you mean `{meant}`?"))),
                 None => Stop::Wrong(complaint.hint("`larder --help` lists the commands")),
             }

@@ -1,6 +1,7 @@
 //! The commands. Each reads its settings, does one thing, and says how it ended.
 
 pub(crate) mod auth;
+pub(crate) mod cache;
 pub(crate) mod compare;
 pub(crate) mod config;
 pub(crate) mod doctor;

@@ -57,6 +57,9 @@ fn main() -> ExitCode {
         Action::Compare { question, form } => {
             commands::compare::compare(&environment, &question, form)
         }
+        Action::Cache { flags, task, form } => {
+            commands::cache::run(&flags, &environment, &task, form)
+        }
         Action::Reference => {
             terminal::data(&format!("{:#}\n", serde_json::json!(reference::pages())));
             Outcome::Fine

@@ -4,19 +4,21 @@ mod auth;
 mod checksums;
 mod credentials;
 mod direct;
+mod upkeep;
 
 pub(crate) use auth::{AuthTools, auth_tools, direct_source};
+pub(crate) use upkeep::Upkeep;
 
 use crate::settings::complaint::Complaint;
 use crate::settings::config::{Config, Listen, LogFormat};
 use gomod::sumdb::SumdbSetting;
-use gomod::{ProxyEntry, SafeUrl};
+use gomod::{FallBack, ProxyEntry, ProxySpec, SafeUrl};
 use proxy::observe::{AccessLog, Metrics};
 use proxy::policy::AllowAll;
 use proxy::{Parts, ServeOptions, Server};
 use source::privacy::Privacy;
 use source::sumdb::{ChecksumSource, SumdbMirror};
-use source::{Sources, TlsRoots, UpstreamOptions};
+use source::{Source, Sources, TlsRoots, Upstream, UpstreamOptions};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,8 +72,27 @@ pub(crate) async fn listen(listen: &Listen) -> Result<(TcpListener, SocketAddr),
     })
 }
 
+/// A server, and what goes on beside it while it serves.
+pub(crate) struct Built {
+    pub(crate) server: Server,
+    pub(crate) upkeep: Upkeep,
+}
+
+/// Where a server's modules come from.
+pub(crate) enum Supply {
+    /// The upstreams and repositories of the settings.
+    Upstreams,
+    /// This source and nothing else; the checksum database is asked as the settings have it.
+    Only(Arc<dyn Source>),
+}
+
 /// Opens the cache folder, looks for git and builds the server.
-pub(crate) async fn server(config: &Config) -> Result<Server, Complaint> {
+pub(crate) async fn server(config: &Config) -> Result<Built, Complaint> {
+    server_over(config, Supply::Upstreams).await
+}
+
+/// The same over what `supply` says.
+pub(crate) async fn server_over(config: &Config, supply: Supply) -> Result<Built, Complaint> {
     let instance = format!("{:016x}", fastrand::u64(..));
     let metrics = Metrics::new();
     let privacy = Arc::new(Privacy {
@@ -94,15 +115,20 @@ pub(crate) async fn server(config: &Config) -> Result<Server, Complaint> {
         .map(|sources| sources.refreshers.clone())
         .unwrap_or_default();
     let database = checksums::database(config, &entries, database_http)?;
+    let (store, upkeep) = store(config, metrics.clone())?;
+    let source = match supply {
+        Supply::Upstreams => sources.map(|sources| sources.source),
+        Supply::Only(source) => Some(source),
+    };
     let parts = Parts {
-        store: store(config)?,
+        store,
         staging: Arc::new(
             Staging::open(folder, STAGED_IN_MEMORY_BYTES, config.fill_memory_bytes)
                 .map_err(Complaint::from_error)?,
         ),
         kept_answers: Arc::new(Answers::open(folder).map_err(Complaint::from_error)?),
         first_seen: Arc::new(FirstSeen::open(folder).map_err(Complaint::from_error)?),
-        source: sources.map(|sources| sources.source),
+        source,
         sumdb: database
             .as_ref()
             .map(|database| Arc::new(SumdbMirror::new(database))),
@@ -124,14 +150,29 @@ pub(crate) async fn server(config: &Config) -> Result<Server, Complaint> {
             key: files.key.clone(),
         }),
     };
-    Server::new(parts, serve_options).map_err(Complaint::from_error)
+    let server = Server::new(parts, serve_options).map_err(Complaint::from_error)?;
+    Ok(Built { server, upkeep })
 }
 
-fn store(config: &Config) -> Result<Arc<dyn Store>, Complaint> {
+/// The store, and what keeps it well.
+fn store(config: &Config, metrics: Arc<Metrics>) -> Result<(Arc<dyn Store>, Upkeep), Complaint> {
     let disk = DiskStore::open(&config.cache_dir).map_err(Complaint::from_error)?;
+    let upkeep = |forget| Upkeep {
+        disk: disk.clone(),
+        scrub_bytes_per_second: config.scrub_bytes_per_second,
+        metrics,
+        forget,
+    };
     Ok(match config.memory_bytes {
-        0 => Arc::new(disk),
-        bytes => Arc::new(MemoryTier::new(disk, bytes, MEMORY_FILE_BYTES)),
+        0 => {
+            let upkeep = upkeep(Arc::new(|_| {}));
+            (Arc::new(disk), upkeep)
+        }
+        bytes => {
+            let tier = Arc::new(MemoryTier::new(disk.clone(), bytes, MEMORY_FILE_BYTES));
+            let memory = Arc::clone(&tier);
+            (tier, upkeep(Arc::new(move |key| memory.forget(key))))
+        }
     })
 }
 
@@ -170,6 +211,18 @@ async fn sources(
     source::build(entries, privacy.clone(), guard, options_of, direct)
         .map(Some)
         .map_err(Complaint::from_error)
+}
+
+/// A GOPROXY server that is asked for everything, whatever the patterns say: the user named it.
+pub(crate) fn one_upstream(config: &Config, url: &SafeUrl) -> Result<Arc<dyn Source>, Complaint> {
+    let options = upstream_options(config, "cache-warm", &Metrics::new())?;
+    let entries = [ProxyEntry::Proxy(ProxySpec {
+        url: url.clone(),
+        fall_back: FallBack::Absent,
+    })];
+    let guard = source::address_guard(&entries, &[], |_| options.clone());
+    let upstream = Upstream::new(url, guard, options).map_err(Complaint::from_error)?;
+    Ok(Arc::new(upstream))
 }
 
 /// How every upstream is asked.

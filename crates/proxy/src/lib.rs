@@ -17,4 +17,5 @@ pub mod serve;
 mod failure;
 
 pub use failure::Failure;
+pub use fill::Brought;
 pub use serve::{Parts, ServeOptions, Server, TlsFiles};

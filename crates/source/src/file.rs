@@ -20,6 +20,34 @@ use crate::{Fetched, Listing, Resolved, Sink, Source, SourceError, SourceErrorKi
 pub struct FileSource {
     root: PathBuf,
     name: SourceName,
+    layout: FolderLayout,
+}
+
+/// How a folder names module files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FolderLayout {
+    /// As the GOPROXY protocol does: `ESCAPED_PATH/@v/ESCAPED_VERSION.zip`.
+    Proxy,
+    /// As Athens does on disk: `PATH/VERSION/{go.mod, source.zip, VERSION.info}`, nothing escaped. Such a folder
+    /// has no lists.
+    Athens,
+}
+
+impl FolderLayout {
+    /// The path of a file below the root.
+    pub fn path_of(self, module: &ModuleVersion, kind: FileKind) -> String {
+        match self {
+            Self::Proxy => Request::File(module.clone(), kind).path(),
+            Self::Athens => {
+                let (path, version) = (module.path(), module.version());
+                match kind {
+                    FileKind::Info => format!("{path}/{version}/{version}.info"),
+                    FileKind::Mod => format!("{path}/{version}/go.mod"),
+                    FileKind::Zip => format!("{path}/{version}/source.zip"),
+                }
+            }
+        }
+    }
 }
 
 /// Bytes that are read at once, and pieces that wait for the sink.
@@ -36,7 +64,17 @@ impl FileSource {
         Ok(Self {
             root,
             name: url.to_string().trim_end_matches('/').into(),
+            layout: FolderLayout::Proxy,
         })
+    }
+
+    /// A source of the module files in a folder; an absolute path names it best in records.
+    pub fn of_folder(root: &Path, layout: FolderLayout) -> Self {
+        Self {
+            root: root.to_path_buf(),
+            name: format!("file://{}", root.display()).into(),
+            layout,
+        }
     }
 
     fn path_of(&self, below: &str) -> Result<PathBuf, SourceError> {
@@ -274,7 +312,7 @@ impl Source for FileSource {
         kind: FileKind,
         sink: &mut dyn Sink,
     ) -> Result<Fetched, SourceError> {
-        let below = Request::File(module.clone(), kind).path();
+        let below = self.layout.path_of(module, kind);
         if kind == FileKind::Info {
             let body = self.read_small(below.clone(), AnswerKind::Info).await?;
             answer::check_info_of(module, &body).map_err(|error| self.blame(error, &below))?;

@@ -52,7 +52,9 @@ mod commit;
 mod doubt;
 mod journal;
 
-use crate::folder::{Durable, WorkFolder, blocking, create_folders, is_absence, read_if_there};
+use crate::folder::{
+    Durable, WorkFolder, blocking, create_folders, is_absence, read_if_there, sync_folder,
+};
 use crate::{
     Body, Committed, FILE_KINDS, FileKey, FileRecord, Namespace, Opened, Record, Store, StoreError,
     Tier, Verified, layout,
@@ -131,6 +133,26 @@ impl DiskStore {
         module: &ModuleVersion,
     ) -> Result<Option<Record>, StoreError> {
         self.handle.folder.record(namespace, module)
+    }
+
+    /// Opens the file that has the name, whoever vouches for it; `None` where there is none. Blocks.
+    pub(crate) fn open_named(&self, key: &FileKey) -> io::Result<Option<File>> {
+        match fs::File::open(layout::file(self.dir(), key)) {
+            Ok(file) => Ok(Some(file.into_parts().0)),
+            Err(error) if is_absence(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Gives a file that is in the folder another name, outside of it, if it still is `file`; its record
+    /// stays. False where it is not. Blocks.
+    pub(crate) fn move_away(
+        &self,
+        key: &FileKey,
+        file: FileIdentity,
+        to: &Path,
+    ) -> Result<bool, StoreError> {
+        self.handle.folder.move_away(key, file, to)
     }
 
     async fn run<T: Send + 'static>(
@@ -293,6 +315,26 @@ impl CacheFolder {
         Ok(!self.files(namespace, module_path)?.is_empty())
     }
 
+    /// As a deletion, but the file keeps a name. Durable when it returns.
+    fn move_away(&self, key: &FileKey, file: FileIdentity, to: &Path) -> Result<bool, StoreError> {
+        let _lock = self.lock(key.namespace, key.module.path())?;
+        let place = layout::file(&self.dir, key);
+        match fs::metadata(&place) {
+            Ok(metadata) if FileIdentity::of(&metadata) == file => {}
+            Ok(_) => return Ok(false),
+            Err(error) if is_absence(&error) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
+        if is_complete(&self.dir, key) {
+            let leaving = std::slice::from_ref(key.module.version());
+            self.write_list(key.namespace, key.module.path(), leaving)?;
+        }
+        fs::rename(&place, to)?;
+        sync_folder(folder_of(to))?;
+        sync_folder(folder_of(&place))?;
+        Ok(true)
+    }
+
     /// Excludes other commits and deletions of the module until the file is dropped.
     fn lock(&self, namespace: Namespace, module_path: &ModulePath) -> io::Result<File> {
         self.lock_stripe(Self::stripe(namespace, module_path))
@@ -376,6 +418,22 @@ impl CacheFolder {
             }
         }
         Ok(files)
+    }
+}
+
+/// Tells one file from another that has or had its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FileIdentity {
+    device: u64,
+    inode: u64,
+}
+
+impl FileIdentity {
+    pub(crate) fn of(metadata: &std::fs::Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        }
     }
 }
 

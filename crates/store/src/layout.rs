@@ -69,6 +69,16 @@ pub(crate) fn pins(dir: &Path) -> PathBuf {
     dir.join("state").join("pins")
 }
 
+/// `DIR/state/quarantine`.
+pub(crate) fn quarantine(dir: &Path) -> PathBuf {
+    dir.join("state").join("quarantine")
+}
+
+/// Where the scrub is: `DIR/state/scrub`.
+pub(crate) fn scrub(dir: &Path) -> PathBuf {
+    dir.join("state").join("scrub")
+}
+
 /// The first-seen times of a module.
 pub(crate) fn seen(dir: &Path, namespace: Namespace, module_path: &ModulePath) -> PathBuf {
     state(dir, "seen", namespace)

@@ -6,6 +6,7 @@
 //! first-seen times, and the checksum database's data.
 
 pub mod answers;
+pub mod check;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod disk;
@@ -15,8 +16,11 @@ mod folder;
 mod key;
 mod layout;
 pub mod memory;
+mod moment;
 pub mod pins;
+pub mod quarantine;
 mod record;
+pub mod scrub;
 mod sealed;
 pub mod staging;
 pub mod sumdb_files;

@@ -59,6 +59,15 @@ impl<S: Store> MemoryTier<S> {
         self.files.weight()
     }
 
+    /// Drops a file from memory, so that the next request reads what the store behind has; for a file that
+    /// turned out to be damaged.
+    pub fn forget(&self, key: &FileKey) {
+        let mut deletions = self.deletions.write();
+        *deletions += 1;
+        self.files.remove(key);
+        self.handles.remove(key);
+    }
+
     /// Caches a file that was opened after `deletions` deletions.
     fn keep(&self, key: &FileKey, opened: &Opened, deletions: u64) {
         let now = self.deletions.read();
@@ -142,10 +151,7 @@ impl<S: Store> Store for MemoryTier<S> {
     }
     async fn delete(&self, key: &FileKey) -> Result<bool, StoreError> {
         let deleted = self.inner.delete(key).await;
-        let mut deletions = self.deletions.write();
-        *deletions += 1;
-        self.files.remove(key);
-        self.handles.remove(key);
+        self.forget(key);
         deleted
     }
 }

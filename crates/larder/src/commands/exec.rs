@@ -49,7 +49,7 @@ pub(crate) fn exec(
 }
 
 async fn run(config: &Config, command: &[OsString]) -> Result<Outcome, Complaint> {
-    let server = wiring::server(config).await?;
+    let server = wiring::server(config).await?.server;
     let (listener, address) = wiring::listen(&config.listen).await?;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = tokio::spawn(server.serve(listener, async {

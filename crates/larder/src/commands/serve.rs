@@ -36,14 +36,14 @@ async fn run(config: &Config) -> Result<(), Complaint> {
     descriptors::raise_limit();
     // Before the listener, so that a signal that comes as soon as the address is said is obeyed.
     let stop = stop_signal()?;
-    let server = wiring::server(config).await?;
+    let wiring::Built { server, upkeep } = wiring::server(config).await?;
     let (listener, address) = wiring::listen(&config.listen).await?;
     terminal::talk(&announce::paste_line(config, address));
     terminal::data(&announce::listening_line(config, address));
-    server
-        .serve(listener, stop)
-        .await
-        .map_err(Complaint::from_error)?;
+    let upkeep = upkeep.start();
+    let served = server.serve(listener, stop).await;
+    upkeep.stop().await;
+    served.map_err(Complaint::from_error)?;
     tracing::info!("stopped");
     Ok(())
 }

@@ -54,6 +54,8 @@ pub(crate) struct Config {
     pub(crate) memory_bytes: u64,
     /// Bytes that all fills together may hold in memory.
     pub(crate) fill_memory_bytes: u64,
+    /// What the scrub may read in a second; 0 for no scrub.
+    pub(crate) scrub_bytes_per_second: u64,
     /// Bytes a second that may be fetched before they are asked for.
     pub(crate) prefetch_bytes_per_second: u64,
     /// How long a connection to an upstream may take, TLS included.

@@ -101,6 +101,7 @@ impl Resolver<'_> {
             insecure: draft.insecure.clone().unwrap_or_default(),
             memory_bytes: draft.memory_bytes.expect(HAS_DEFAULT),
             fill_memory_bytes: draft.fill_memory_bytes.expect(HAS_DEFAULT),
+            scrub_bytes_per_second: draft.scrub_bytes_per_second.expect(HAS_DEFAULT),
             connect_timeout: draft.connect_timeout.expect(HAS_DEFAULT),
             stall_timeout: draft.stall_timeout.expect(HAS_DEFAULT),
             prefetch_bytes_per_second: draft.prefetch_bytes_per_second.expect(HAS_DEFAULT),

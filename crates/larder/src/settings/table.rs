@@ -161,6 +161,7 @@ pub(crate) struct Draft {
     pub(crate) cache_dir: Option<PathBuf>,
     pub(crate) memory_bytes: Option<u64>,
     pub(crate) fill_memory_bytes: Option<u64>,
+    pub(crate) scrub_bytes_per_second: Option<u64>,
     pub(crate) prefetch_bytes_per_second: Option<u64>,
     pub(crate) upstream: Option<ProxyList>,
     pub(crate) offline: Option<bool>,
@@ -321,6 +322,25 @@ pub(crate) const SETTINGS: &[Setting] = &[
         in_file: true,
         apply: |draft, given| {
             value::bytes(given, 0).map(|it| draft.prefetch_bytes_per_second = Some(it))
+        },
+    },
+    Setting {
+        key: "scrub",
+        flag: "scrub",
+        environment: "LARDER_SCRUB",
+        kind: Kind::Size,
+        default: Fallback::Value("4MiB"),
+        group: Group::Storage,
+        summary: "Bytes a second that stored files are read again with, to find damage",
+        details: "In the background, at most one round a day, one file at a time and past the page cache where the file \
+                  system can. A damaged file is moved to `DIR/state/quarantine`, and the next request fetches it anew. \
+                  0 turns it off; `larder cache verify` does the same at once.",
+        example: "\"4MiB\"",
+        since: "0.1.0",
+        secret: false,
+        in_file: true,
+        apply: |draft, given| {
+            value::bytes(given, 0).map(|it| draft.scrub_bytes_per_second = Some(it))
         },
     },
     Setting {

@@ -10,6 +10,7 @@
 )]
 
 mod broken_twin;
+mod cache;
 mod checksum;
 mod compare;
 mod crash;

@@ -97,6 +97,17 @@ pub enum Served {
     },
 }
 
+/// A file that is in the store.
+#[derive(Clone, Debug)]
+pub struct Brought {
+    /// Its bytes.
+    pub opened: Opened,
+    /// True where it was stored already.
+    pub was_there: bool,
+    /// Its `h1:`, for zips and go.mod files.
+    pub hash: Option<gomod::H1>,
+}
+
 /// Whether a request started its flight or joined one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Joined {
@@ -256,6 +267,38 @@ impl Fills {
             }
             served @ (Served::Stored(_) | Served::Fetched { .. }) => Ok(served),
         }
+    }
+
+    /// Brings the file into the store, as a request for it would, and waits until it is stored.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; and where it was fetched and could not be stored.
+    pub async fn bring_in(&self, file: &AdmittedFile) -> Result<Brought, Failure> {
+        let served = self.open_whole(file, Fetch::Allowed).await?;
+        let was_there = matches!(served, Served::Stored(_));
+        let key = file.key();
+        loop {
+            let mut landed = std::pin::pin!(self.inner.landed.notified());
+            landed.as_mut().enable();
+            if !self.inner.flights.lock().contains_key(key) {
+                break;
+            }
+            landed.await;
+        }
+        let store = &self.inner.parts.store;
+        let Some(opened) = store.open(key).await.map_err(Failure::store)? else {
+            return Err(Failure::Internal(format!(
+                "{} was fetched and could not be stored; the log says why",
+                file_name(key)
+            )));
+        };
+        let record = store.record(key.namespace, &key.module).await;
+        let record = record.map_err(Failure::store)?;
+        Ok(Brought {
+            opened,
+            was_there,
+            hash: record.and_then(|record| record.hash(key.kind)),
+        })
     }
 
     /// Waits until every file that was handed out is stored. Fills that are still fetching are not

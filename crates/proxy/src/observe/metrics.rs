@@ -14,7 +14,9 @@ use source::{
     GitObserver, ObjectName, ProcessKind, RepositoryUrl, SourceErrorKind, SourceName,
     UpstreamObserver,
 };
-use store::VerifiedBy;
+use store::check::Damaged;
+use store::scrub::ScrubObserver;
+use store::{StoreError, VerifiedBy};
 
 use super::{Outcome, RefreshOutcome, RefreshedBy, RequestKind};
 
@@ -97,6 +99,11 @@ pub struct Metrics {
     pub connections: Gauge,
     /// Requests over plain HTTP that the lane left to hyper.
     pub lane_declined: Counter,
+    scrubbed_files: Counter,
+    scrubbed_bytes: Counter,
+    damaged_files: Counter,
+    /// In seconds since 1970.
+    last_scrub: Gauge,
 }
 
 impl Metrics {
@@ -240,6 +247,32 @@ impl Metrics {
             "Requests over plain HTTP that did not go the short way of hits",
             lane_declined.clone(),
         );
+        let scrubbed_files = Counter::default();
+        registry.register(
+            "scrubbed_files",
+            "Stored files that the scrub read again and found as they were stored",
+            scrubbed_files.clone(),
+        );
+        let scrubbed_bytes = Counter::default();
+        registry.register_with_unit(
+            "scrubbed",
+            "Bytes of those files",
+            Unit::Bytes,
+            scrubbed_bytes.clone(),
+        );
+        let damaged_files = Counter::default();
+        registry.register(
+            "damaged_files",
+            "Stored files that the scrub found damaged",
+            damaged_files.clone(),
+        );
+        let last_scrub = Gauge::default();
+        registry.register_with_unit(
+            "scrub_last_round_timestamp",
+            "When the scrub last reached the end of the folder, since 1970; 0 where it has not yet",
+            Unit::Seconds,
+            last_scrub.clone(),
+        );
         Arc::new(Self {
             registry: Mutex::new(registry),
             requests,
@@ -263,6 +296,10 @@ impl Metrics {
             stale_answers,
             connections,
             lane_declined,
+            scrubbed_files,
+            scrubbed_bytes,
+            damaged_files,
+            last_scrub,
         })
     }
 
@@ -370,6 +407,37 @@ impl GitObserver for Metrics {
 
     fn moved_tag(&self, _: &RepositoryUrl, _: &str, _: &ObjectName, _: &ObjectName) {
         self.moved_tags.inc();
+    }
+}
+
+/// The log line names the file; no metric does.
+impl ScrubObserver for Metrics {
+    fn good(&self, len_bytes: u64) {
+        self.scrubbed_files.inc();
+        self.scrubbed_bytes.inc_by(len_bytes);
+    }
+
+    fn damaged(&self, damaged: &Damaged, kept: Option<&StoreError>) {
+        self.damaged_files.inc();
+        let (module, kind) = (&damaged.key.module, damaged.key.kind.extension());
+        let reason = &damaged.reason;
+        match kept {
+            None => {
+                tracing::error!(%module, kind, %reason, "a stored file is damaged and was moved into quarantine; the next request fetches it anew")
+            }
+            Some(error) => {
+                tracing::error!(%module, kind, %reason, %error, "a stored file is damaged and could not be moved into quarantine")
+            }
+        }
+    }
+
+    fn trouble(&self, text: &str) {
+        tracing::warn!(reason = text, "the scrub could not look at something");
+    }
+
+    fn round_ended(&self, at: jiff::Timestamp) {
+        self.last_scrub.set(at.as_second());
+        tracing::info!("the scrub has looked at every stored file");
     }
 }
 

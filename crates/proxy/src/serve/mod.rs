@@ -26,6 +26,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use gomod::{FileKind, ModuleVersion};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -40,8 +41,9 @@ use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
 use crate::answer::{AnswerParts, Answers};
-use crate::fill::{FillParts, Fills};
-use crate::gate::Gate;
+use crate::failure::Failure;
+use crate::fill::{Brought, FillParts, Fills};
+use crate::gate::{Caller, Gate};
 use crate::observe::{AccessLog, Metrics};
 use crate::policy::Policy;
 use crate::refresh::Refreshes;
@@ -192,6 +194,26 @@ impl Server {
             room: Arc::new(room),
             tls,
         })
+    }
+
+    /// Brings a file into the store as a request for it would: through the gate, verified, one flight for
+    /// all who want it. For commands that fill the cache.
+    ///
+    /// # Errors
+    /// What a request would be told.
+    pub async fn bring_in(
+        &self,
+        module: ModuleVersion,
+        kind: FileKind,
+    ) -> Result<Brought, Failure> {
+        let caller = Caller::anonymous(None);
+        let file = self.room.gate.admit_file(&caller, module, kind).await?;
+        self.room.fills.bring_in(&file).await
+    }
+
+    /// Waits until every file that was fetched is stored, those that came along with others included.
+    pub async fn settled(&self) {
+        self.room.fills.settled().await;
     }
 
     /// Serves until `stop` resolves, then lets the requests under way end.
