@@ -35,6 +35,8 @@ fn each_value_is_shown_with_where_it_came_from() {
     cache_dir = "/.cache/larder"             # default
     memory = "64MiB"                         # default
     fill_memory = "64MiB"                    # default
+    prefetch = 0                             # default
+    scrub = "4MiB"                           # default
     upstream = "https://go.example/,direct"  # go env GOPROXY
     offline = true                           # flag --offline
     fresh = "5m"                             # flag --fresh
