@@ -246,9 +246,11 @@ fallback = "any"
 ```
 
 - `urls`: one or more entries as in a GOPROXY list, also `direct` and `off`; nothing may follow those two.
-- `mode`: `"order"`, one after the other. `"hedge"` and `"race"` are known, but refused until they are built.
+- `mode`: `"order"` (the default), one after the other. `"hedge"` and `"race"` make the entries a group that holds the same modules and is asked
+  as one: `"hedge"` the first of them, and another beside it where it is slower than usual; `"race"` all at once. The
+  [guide](../guides/upstream-groups.md) says when to use which.
 - `fallback`: when the entry after one of this table is asked, here or in the next table. `"absent"` (the default): after 404 or 410,
-  as `,` in a list. `"any"`: after any error, as `|`.
+  as `,` in a list. `"any"`: after any error, as `|`. Within a group the next is asked after any failure, and this is for the table behind it.
 - `ca_file`: certificates to trust for these URLs, besides all others.
 - `credentials`: `user` and `password_file`, sent as basic authentication. They win over those in a URL and in the netrc file.
 "#;

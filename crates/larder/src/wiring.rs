@@ -10,7 +10,7 @@ pub(crate) use auth::{AuthTools, auth_tools, direct_source};
 pub(crate) use upkeep::Upkeep;
 
 use crate::settings::complaint::Complaint;
-use crate::settings::config::{Config, Listen, LogFormat};
+use crate::settings::config::{Config, Listen, LogFormat, Upstream as ListedUpstream};
 use gomod::sumdb::SumdbSetting;
 use gomod::{FallBack, ProxyEntry, ProxySpec, SafeUrl};
 use proxy::observe::{AccessLog, Metrics};
@@ -18,7 +18,7 @@ use proxy::policy::AllowAll;
 use proxy::{Parts, ServeOptions, Server};
 use source::privacy::Privacy;
 use source::sumdb::{ChecksumSource, SumdbMirror};
-use source::{Source, Sources, TlsRoots, Upstream, UpstreamOptions};
+use source::{GroupedEntries, Source, Sources, TlsRoots, Upstream, UpstreamOptions};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -208,7 +208,8 @@ async fn sources(
     };
     let guard = source::address_guard(entries, &named_hosts, options_of);
     let direct = direct::direct(config, entries, privacy, &guard, options.clone(), metrics).await?;
-    source::build(entries, privacy.clone(), guard, options_of, direct)
+    let groups = groups(&config.upstreams);
+    source::build(entries, &groups, privacy.clone(), guard, options_of, direct)
         .map(Some)
         .map_err(Complaint::from_error)
 }
@@ -223,6 +224,26 @@ pub(crate) fn one_upstream(config: &Config, url: &SafeUrl) -> Result<Arc<dyn Sou
     let guard = source::address_guard(&entries, &[], |_| options.clone());
     let upstream = Upstream::new(url, guard, options).map_err(Complaint::from_error)?;
     Ok(Arc::new(upstream))
+}
+
+/// Which of the upstreams are asked as one.
+fn groups(upstreams: &[ListedUpstream]) -> Vec<GroupedEntries> {
+    let mut groups = Vec::new();
+    let mut start = 0;
+    for members in upstreams.chunk_by(|one, next| one.group.is_some() && one.group == next.group) {
+        let end = start + members.len();
+        if let Some(ListedUpstream {
+            group: Some(group), ..
+        }) = members.first()
+        {
+            groups.push(GroupedEntries {
+                entries: start..end,
+                mode: group.mode,
+            });
+        }
+        start = end;
+    }
+    groups
 }
 
 /// How every upstream is asked.

@@ -10,9 +10,11 @@ use url::Host;
 
 use crate::Source;
 use crate::address::AddressGuard;
+use crate::breaker::Breaker;
 use crate::chain::{Chain, ChainEnd, ChainEntry};
 use crate::database_http::DatabaseHttp;
 use crate::file::FileSource;
+use crate::group::{Group, GroupMember, GroupMode};
 use crate::http_client::ClientError;
 use crate::options::UpstreamOptions;
 use crate::privacy::{Privacy, PrivateAware};
@@ -86,14 +88,24 @@ pub fn address_guard(
     Arc::new(AddressGuard::new(allowed_hosts.iter().map(String::as_str)))
 }
 
+/// Entries of a list that are asked as one. The separator behind the last is the group's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupedEntries {
+    /// Which of the entries, counted from 0.
+    pub entries: std::ops::Range<usize>,
+    /// How they are asked.
+    pub mode: GroupMode,
+}
+
 /// Makes the source of a GOPROXY list.
 ///
 /// `entries` are those of [`gomod::ProxyList::entries`], without the ones that are this server
-/// ([`is_this_server`]). `guard` is what [`address_guard`] made of them. `options` says how the upstream of each
-/// URL is asked (an extra CA file may be its own). `direct` fetches private modules, and what the list's
-/// `direct` is for. Opens no connection.
+/// ([`is_this_server`]); `groups` says which of them are asked as one. `guard` is what [`address_guard`] made of
+/// them. `options` says how the upstream of each URL is asked (an extra CA file may be its own). `direct` fetches
+/// private modules, and what the list's `direct` is for. Opens no connection.
 pub fn build(
     entries: &[ProxyEntry],
+    groups: &[GroupedEntries],
     privacy: Arc<Privacy>,
     guard: Arc<AddressGuard>,
     options: impl Fn(&SafeUrl) -> UpstreamOptions,
@@ -102,7 +114,8 @@ pub fn build(
     let mut chain = Vec::new();
     let mut upstreams = Vec::new();
     let mut end = ChainEnd::Source;
-    for entry in entries {
+    let mut group: Vec<GroupMember> = Vec::new();
+    for (index, entry) in entries.iter().enumerate() {
         let spec = match entry {
             ProxyEntry::Proxy(spec) => spec,
             ProxyEntry::Direct => {
@@ -121,28 +134,30 @@ pub fn build(
                 break;
             }
         };
-        let (source, breaker): (Arc<dyn Source>, _) = match spec.url.expose().scheme() {
-            "http" | "https" => {
-                let made = Upstream::new(&spec.url, guard.clone(), options(&spec.url));
-                let upstream = Arc::new(made.map_err(|error| BuildError::Upstream {
-                    upstream: spec.url.to_string(),
-                    error,
-                })?);
-                upstreams.push(upstream.clone());
-                let breaker = upstream.breaker().clone();
-                (upstream, Some(breaker))
-            }
-            "file" => {
-                let folder = FileSource::new(&spec.url).map_err(BuildError::Folder)?;
-                (Arc::new(folder), None)
-            }
-            _ => return Err(BuildError::Scheme(spec.url.to_string())),
+        let of_group = groups
+            .iter()
+            .find(|group| group.entries.contains(&index) && group.entries.len() > 1);
+        let mut options = options(&spec.url);
+        options.repeats_unanswered = of_group.is_none();
+        let observer = options.observer.clone();
+        let (source, breaker) = proxy_source(&spec.url, &guard, options, &mut upstreams)?;
+        let Some(of_group) = of_group else {
+            chain.push(ChainEntry {
+                source,
+                fall_back: spec.fall_back,
+                breaker,
+            });
+            continue;
         };
-        chain.push(ChainEntry {
-            source,
-            fall_back: spec.fall_back,
-            breaker,
-        });
+        group.push(GroupMember { source, breaker });
+        if index + 1 == of_group.entries.end {
+            let members = std::mem::take(&mut group);
+            chain.push(ChainEntry {
+                source: Arc::new(Group::new(of_group.mode, members, observer)),
+                fall_back: spec.fall_back,
+                breaker: None,
+            });
+        }
     }
     Ok(Sources {
         source: Arc::new(PrivateAware::new(
@@ -154,6 +169,35 @@ pub fn build(
         guard,
         refreshers: direct.refreshers,
     })
+}
+
+/// A source, and what is remembered of its outages, where it can have some.
+type WithBreaker = (Arc<dyn Source>, Option<Arc<Breaker>>);
+
+/// One entry of the list that is a proxy or a folder.
+fn proxy_source(
+    url: &SafeUrl,
+    guard: &Arc<AddressGuard>,
+    options: UpstreamOptions,
+    upstreams: &mut Vec<Arc<Upstream>>,
+) -> Result<WithBreaker, BuildError> {
+    match url.expose().scheme() {
+        "http" | "https" => {
+            let made = Upstream::new(url, guard.clone(), options);
+            let upstream = Arc::new(made.map_err(|error| BuildError::Upstream {
+                upstream: url.to_string(),
+                error,
+            })?);
+            upstreams.push(upstream.clone());
+            let breaker = upstream.breaker().clone();
+            Ok((upstream, Some(breaker)))
+        }
+        "file" => {
+            let folder = FileSource::new(url).map_err(BuildError::Folder)?;
+            Ok((Arc::new(folder), None))
+        }
+        _ => Err(BuildError::Scheme(url.to_string())),
+    }
 }
 
 /// True if a URL of the list is a server that listens on one of these addresses: such an entry would lead

@@ -312,7 +312,7 @@ impl<'a> Walk<'a> {
 
 /// Which of several failures is told: a refused file before trouble before absence, and of equals the last,
 /// as in Go. So absence is said only where every source that was to be asked said so.
-fn rank(error: &SourceError) -> u8 {
+pub(crate) fn rank(error: &SourceError) -> u8 {
     match error.kind() {
         SourceErrorKind::NotExist | SourceErrorKind::Gone => 0,
         SourceErrorKind::Rejected => 2,

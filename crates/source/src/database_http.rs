@@ -117,7 +117,7 @@ mod tests {
         let options = |_: &SafeUrl| impatient();
         let guard = crate::address_guard(list.entries(), &[], options);
         let direct = crate::Direct::missing("there is no git here");
-        let sources = crate::build(list.entries(), Arc::default(), guard, options, direct);
+        let sources = crate::build(list.entries(), &[], Arc::default(), guard, options, direct);
         let http = sources.unwrap().database_http(impatient());
         let base = format!("http://{}/go/sumdb/sum.example", server.address);
         let base = SafeUrl::parse(&base).unwrap();

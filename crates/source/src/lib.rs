@@ -22,6 +22,7 @@ mod error;
 mod file;
 mod flights;
 mod git;
+mod group;
 mod http_client;
 mod http_proxy;
 mod netrc;
@@ -46,8 +47,8 @@ mod test_names;
 pub use address::{AddressGuard, ForbiddenAddress, is_public};
 pub use breaker::{Admission, Breaker};
 pub use build::{
-    BuildError, Direct, DirectError, DirectOptions, GitFound, Sources, address_guard, build,
-    is_this_server,
+    BuildError, Direct, DirectError, DirectOptions, GitFound, GroupedEntries, Sources,
+    address_guard, build, is_this_server,
 };
 pub use chain::{Chain, ChainEnd, ChainEntry, falls_through};
 pub use credential::{Credential, Credentials, Means, NoCredentials, Secret};
@@ -65,10 +66,11 @@ pub use git::{
     Git, GitMissing, GitObserver, GitOptions, HostProbe, HostVerdict, NoGitObserver, NoHostProbe,
     ProcessKind,
 };
+pub use group::{Condition, Group, GroupMember, GroupMode, HealthReport};
 pub use http_client::ClientError;
 pub use http_proxy::HttpProxies;
 pub use netrc::Netrc;
-pub use observer::{NoObserver, UpstreamObserver};
+pub use observer::{GroupEvent, NoObserver, UpstreamObserver};
 pub use options::UpstreamOptions;
 pub use refresh::{Refresher, RepositoryAddress, Touched};
 pub use repository::{

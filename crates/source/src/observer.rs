@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{SourceErrorKind, SourceName};
+use crate::{HealthReport, SourceErrorKind, SourceName};
 
 /// Counts what upstreams do.
 pub trait UpstreamObserver: Send + Sync {
@@ -15,6 +15,53 @@ pub trait UpstreamObserver: Send + Sync {
         bytes: u64,
         elapsed: Duration,
     );
+
+    /// Something that only a group does happened to one of its members.
+    fn group_event(&self, _upstream: &SourceName, _event: GroupEvent) {}
+
+    /// How a member of a group is after a question, and how many extra requests its group may make.
+    fn group_health(&self, _upstream: &SourceName, _health: &HealthReport, _budget_left: f64) {}
+}
+
+/// What a group does with a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum GroupEvent {
+    /// It was asked beside one that was slower than usual.
+    HedgeStarted,
+    /// So it was, and it was done first.
+    HedgeWon,
+    /// So it was, and another was done first.
+    HedgeCancelled,
+    /// It was asked because another failed, fell silent, or said that there is no such thing.
+    Failover,
+    /// It is ill, and was asked beside a healthy one to see whether it is back.
+    Probe,
+    /// The verifier refused a file of it.
+    FileRefused,
+}
+
+impl GroupEvent {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::HedgeStarted,
+        Self::HedgeWon,
+        Self::HedgeCancelled,
+        Self::Failover,
+        Self::Probe,
+        Self::FileRefused,
+    ];
+
+    /// Its name in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::HedgeStarted => "hedge-started",
+            Self::HedgeWon => "hedge-won",
+            Self::HedgeCancelled => "hedge-cancelled",
+            Self::Failover => "failover",
+            Self::Probe => "probe",
+            Self::FileRefused => "file-refused",
+        }
+    }
 }
 
 /// Counts nothing.

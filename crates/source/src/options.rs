@@ -27,6 +27,10 @@ pub struct UpstreamOptions {
     pub minimum_rate_window: Duration,
     /// Requests for one question, the first included. Default 4.
     pub attempts: u32,
+    /// Whether a question that failed without a byte of an answer is asked again. Default true; false for the
+    /// members of a group, where another member is the better second try. What was cut is resumed in either case,
+    /// and so is waited where upstream says when to come back.
+    pub repeats_unanswered: bool,
     /// The pause before the first retry; doubled for each later one, up to [`Self::longest_backoff`], and
     /// then drawn between its half and its whole. Default 200 ms.
     pub first_backoff: Duration,
@@ -65,6 +69,7 @@ impl UpstreamOptions {
             minimum_bytes_per_second: 1024,
             minimum_rate_window: Duration::from_secs(60),
             attempts: 4,
+            repeats_unanswered: true,
             first_backoff: Duration::from_millis(200),
             longest_backoff: Duration::from_secs(5),
             longest_retry_after: Duration::from_secs(20),

@@ -178,6 +178,10 @@ impl Upstream {
                 Ok(()) => return Ok(()),
                 Err(failure) => failure,
             };
+            let unanswered = transfer.received == 0 && failure.error.0.retry_after.is_none();
+            if unanswered && !self.options.repeats_unanswered {
+                return Err(failure.error);
+            }
             let pause = self.pause_before_retry(&failure.error, transfer.attempts);
             match pause {
                 Some(pause) if failure.may_heal => {

@@ -15,6 +15,7 @@ use crate::terminal;
 use gomod::sumdb::SumdbSetting;
 use gomod::{FallBack, ProxyList};
 use serde_json::{Value, json};
+use source::GroupMode;
 use std::fmt::Write as _;
 
 /// Says everything that is wrong with the settings of `larder serve`.
@@ -182,8 +183,9 @@ fn table_text(table: &UpstreamTable, written: &Written, origins: Origins) -> Str
     let urls: Vec<String> = shown_urls(table).iter().map(|url| quoted(url)).collect();
     let _ = write!(
         text,
-        "\nurls = [{}]\nmode = \"order\"\nfallback = \"{}\"\n",
+        "\nurls = [{}]\nmode = \"{}\"\nfallback = \"{}\"\n",
         urls.join(", "),
+        mode_word(table.mode),
         fall_back_word(table.fall_back)
     );
     if let Some(ca_file) = &table.ca_file {
@@ -216,6 +218,10 @@ fn fall_back_word(fall_back: FallBack) -> &'static str {
     }
 }
 
+fn mode_word(mode: Option<GroupMode>) -> &'static str {
+    mode.map_or("order", GroupMode::name)
+}
+
 fn show_json(written: &Written, config: &Config) -> String {
     let mut settings: Vec<Value> = shown(written, config)
         .into_iter()
@@ -229,7 +235,7 @@ fn show_json(written: &Written, config: &Config) -> String {
                 let credentials = table.credentials.as_ref();
                 json!({
                     "urls": shown_urls(table),
-                    "mode": "order",
+                    "mode": mode_word(table.mode),
                     "fallback": fall_back_word(table.fall_back),
                     "ca_file": table.ca_file,
                     "user": credentials.map(|credentials| &credentials.user),

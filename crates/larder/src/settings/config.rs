@@ -9,7 +9,9 @@ use super::environment::Environment;
 use gomod::sumdb::SumdbSetting;
 use gomod::{PathPatterns, ProxyEntry};
 use proxy::refresh::access::RefreshAccess;
-use source::{BookSource, CredentialBook, GitProtocol, GoVcs, HttpProxies, Netrc, TlsSettings};
+use source::{
+    BookSource, CredentialBook, GitProtocol, GoVcs, GroupMode, HttpProxies, Netrc, TlsSettings,
+};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -106,6 +108,16 @@ pub(crate) struct Upstream {
     pub(crate) entry: ProxyEntry,
     /// A PEM file of certificates trusted for this upstream, besides [`Config::ca_file`].
     pub(crate) ca_file: Option<PathBuf>,
+    /// The group that it is a member of. Members of one group stand one after the other.
+    pub(crate) group: Option<UpstreamGroup>,
+}
+
+/// A table whose upstreams are asked as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct UpstreamGroup {
+    /// Which table: two groups may follow each other.
+    pub(crate) number: usize,
+    pub(crate) mode: GroupMode,
 }
 
 /// What fetches from git repositories.

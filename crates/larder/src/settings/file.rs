@@ -10,6 +10,7 @@ use super::origin::Origin;
 use super::table::{Kind, PROFILES, SETTINGS, Setting, by_key};
 use super::value::{self, Given};
 use gomod::FallBack;
+use source::GroupMode;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
@@ -56,6 +57,8 @@ pub(crate) struct UpstreamTable {
     /// Its entries, with their lines. May hold passwords.
     pub(crate) urls: Vec<(String, usize)>,
     pub(crate) fall_back: FallBack,
+    /// How its entries are asked as one; `None` for one after the other.
+    pub(crate) mode: Option<GroupMode>,
     pub(crate) ca_file: Option<PathBuf>,
     pub(crate) credentials: Option<WrittenCredentials>,
     pub(crate) line: usize,
@@ -232,13 +235,14 @@ impl Reader<'_> {
         };
         let mut urls = Vec::new();
         let mut fall_back = FallBack::Absent;
+        let mut mode = None;
         let mut ca_file = None;
         let mut credentials = None;
         for (key, value) in table {
             let at = value.span().start;
             match key.get_ref().as_ref() {
                 "urls" => urls = self.urls(value),
-                "mode" => self.mode(value),
+                "mode" => mode = self.mode(value),
                 "fallback" => match value.get_ref().as_str() {
                     Some("absent") => fall_back = FallBack::Absent,
                     Some("any") => fall_back = FallBack::Any,
@@ -263,6 +267,7 @@ impl Reader<'_> {
         (!urls.is_empty()).then(|| UpstreamTable {
             urls,
             fall_back,
+            mode,
             ca_file,
             credentials,
             line: self.line(start),
@@ -291,16 +296,19 @@ impl Reader<'_> {
         urls
     }
 
-    fn mode(&mut self, value: &Spanned<DeValue<'_>>) {
-        let at = value.span().start;
+    fn mode(&mut self, value: &Spanned<DeValue<'_>>) -> Option<GroupMode> {
         match value.get_ref().as_str() {
-            Some("order") => {}
-            Some(mode @ ("hedge" | "race")) => self.complain_with(
-                at,
-                format!("`upstream.mode` is `{mode}`, which is not built yet"),
-                Some("use `order`".into()),
-            ),
-            _ => self.complain(at, "`upstream.mode` must be `\"order\"`".into()),
+            Some("order") => None,
+            Some("hedge") => Some(GroupMode::Hedge),
+            Some("race") => Some(GroupMode::Race),
+            _ => {
+                self.complain_with(
+                    value.span().start,
+                    "`upstream.mode` must be `\"order\"`, `\"hedge\"` or `\"race\"`".into(),
+                    Some("`order` asks one after the other, `hedge` another beside one that is slower than usual, `race` all at once".into()),
+                );
+                None
+            }
         }
     }
 

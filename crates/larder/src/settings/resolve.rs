@@ -4,7 +4,7 @@
 //! dials nothing.
 
 use super::complaint::{Complaint, Fault};
-use super::config::{Config, Listen, TlsFiles, Upstream};
+use super::config::{Config, Listen, TlsFiles, Upstream, UpstreamGroup};
 use super::credentials;
 use super::environment::Environment;
 use super::file::{UpstreamTable, WrittenCredentials};
@@ -230,10 +230,11 @@ impl Resolver<'_> {
             upstreams.extend(list.entries().iter().map(|entry| Upstream {
                 entry: entry.clone(),
                 ca_file: None,
+                group: None,
             }));
         }
-        for table in &self.written.upstream_tables {
-            self.expand(table, &mut upstreams);
+        for (number, table) in self.written.upstream_tables.iter().enumerate() {
+            self.expand(number, table, &mut upstreams);
         }
         if self.complaints.len() > faults_before {
             return None;
@@ -277,7 +278,7 @@ impl Resolver<'_> {
     }
 
     /// The entries of one `[[upstream]]` table.
-    fn expand(&mut self, table: &UpstreamTable, upstreams: &mut Vec<Upstream>) {
+    fn expand(&mut self, number: usize, table: &UpstreamTable, upstreams: &mut Vec<Upstream>) {
         if let Some(ca_file) = &table.ca_file
             && let Err(reason) = read_certificates(ca_file)
         {
@@ -288,8 +289,17 @@ impl Resolver<'_> {
             .credentials
             .as_ref()
             .and_then(|credentials| self.credentials(credentials, table.line));
+        let group = table.mode.map(|mode| UpstreamGroup { number, mode });
+        self.expect_a_group(table);
         for (url, line) in &table.urls {
             match one_entry(url) {
+                Ok(ProxyEntry::Direct | ProxyEntry::Off) if group.is_some() => {
+                    let fault = Fault::new(
+                        "has `direct` or `off`, which can't be a member of a group: they hold other things than a proxy",
+                    )
+                    .hint("give it an `[[upstream]]` table of its own behind this one");
+                    self.complain_in_table("upstream.urls", fault, *line);
+                }
                 Ok(_) if matches!(upstreams.last(), Some(last) if ends_the_list(&last.entry)) => {
                     let fault =
                         Fault::new("has an entry after `direct` or `off`, which is never asked");
@@ -305,9 +315,27 @@ impl Resolver<'_> {
                     upstreams.push(Upstream {
                         entry,
                         ca_file: table.ca_file.clone(),
+                        group,
                     });
                 }
                 Err(fault) => self.complain_in_table("upstream.urls", fault, *line),
+            }
+        }
+    }
+
+    /// A group of one helps nobody, and one upstream named twice would be asked twice.
+    fn expect_a_group(&mut self, table: &UpstreamTable) {
+        let Some(mode) = table.mode else { return };
+        if table.urls.len() < 2 {
+            let fault = Fault::new(format!("is `{}` for a single URL", mode.name()))
+                .hint("name a second upstream that holds the same, or write `mode = \"order\"`");
+            self.complain_in_table("upstream.mode", fault, table.line);
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        for (url, line) in &table.urls {
+            if !seen.insert(url.trim_end_matches('/')) {
+                let fault = Fault::new("names one upstream twice");
+                self.complain_in_table("upstream.urls", fault, *line);
             }
         }
     }

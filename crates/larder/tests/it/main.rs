@@ -21,6 +21,7 @@ mod fallback;
 mod faults;
 mod fill;
 mod go_command;
+mod groups;
 mod lane;
 mod offline;
 mod oracle;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use source::{GitObserver, ProcessKind, UpstreamObserver};
+use source::{Condition, GitObserver, GroupEvent, HealthReport, ProcessKind, UpstreamObserver};
 use store::VerifiedBy;
 
 use super::{Metrics, Outcome, RefreshOutcome, RefreshedBy, RequestKind};
@@ -27,6 +27,16 @@ pub fn described() -> Vec<Described> {
     metrics.request(RequestKind::List, Outcome::Own, 200, 0, Duration::ZERO);
     metrics.verified(&VerifiedBy::Shape);
     metrics.finished(&"upstream".into(), Ok(()), 0, Duration::ZERO);
+    metrics.group_event(&"upstream".into(), GroupEvent::Failover);
+    let health = HealthReport {
+        condition: Condition::Well,
+        mean_first_byte: Duration::ZERO,
+        first_byte_p95: Duration::ZERO,
+        progress_p95: Duration::ZERO,
+        error_rate: 0.0,
+        refused_files: 0,
+    };
+    metrics.group_health(&"upstream".into(), &health, 0.0);
     metrics.refresh(RefreshedBy::Operator, RefreshOutcome::Done);
     metrics.process_finished(ProcessKind::Listing, Ok(()), Duration::ZERO);
     read(&metrics.render())

@@ -1,6 +1,7 @@
 //! Counters for Prometheus. Label values come from closed sets; no label ever holds a module path.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -11,8 +12,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use source::{
-    GitObserver, ObjectName, ProcessKind, RepositoryUrl, SourceErrorKind, SourceName,
-    UpstreamObserver,
+    Condition, GitObserver, GroupEvent, HealthReport, ObjectName, ProcessKind, RepositoryUrl,
+    SourceErrorKind, SourceName, UpstreamObserver,
 };
 use store::check::Damaged;
 use store::scrub::ScrubObserver;
@@ -49,6 +50,83 @@ struct UpstreamLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct MemberLabels {
+    upstream: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct MemberEventLabels {
+    upstream: String,
+    event: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ConditionLabels {
+    upstream: String,
+    condition: &'static str,
+}
+
+/// How the members of groups are, as of the last question.
+#[derive(Default)]
+struct Members {
+    events: Family<MemberEventLabels, Counter>,
+    condition: Family<ConditionLabels, Gauge>,
+    mean_first_byte: Family<MemberLabels, Seconds>,
+    first_byte_p95: Family<MemberLabels, Seconds>,
+    progress_p95: Family<MemberLabels, Seconds>,
+    error_rate: Family<MemberLabels, Seconds>,
+    budget: Family<MemberLabels, Seconds>,
+}
+
+/// A gauge of fractions.
+type Seconds = Gauge<f64, AtomicU64>;
+
+impl Members {
+    fn register(registry: &mut Registry) -> Self {
+        let members = Self::default();
+        registry.register(
+            "group_events",
+            "What groups of upstreams did with their members: hedges started, won and cancelled, failovers, probes, refused files",
+            members.events.clone(),
+        );
+        registry.register(
+            "group_member_condition",
+            "1 for how a member of a group stands: well, ill or mistrusted",
+            members.condition.clone(),
+        );
+        registry.register_with_unit(
+            "group_member_first_byte_mean",
+            "Weighted mean of the times to the first byte",
+            Unit::Seconds,
+            members.mean_first_byte.clone(),
+        );
+        registry.register_with_unit(
+            "group_member_first_byte_p95",
+            "95th percentile of the last times to the first byte of a file",
+            Unit::Seconds,
+            members.first_byte_p95.clone(),
+        );
+        registry.register_with_unit(
+            "group_member_progress_p95",
+            "95th percentile of the last times that 64 KiB of a file took",
+            Unit::Seconds,
+            members.progress_p95.clone(),
+        );
+        registry.register(
+            "group_member_error_rate",
+            "Weighted share of the questions that a member of a group did not answer, from 0 to 1",
+            members.error_rate.clone(),
+        );
+        registry.register(
+            "group_budget",
+            "Extra requests that the group of this member may make now",
+            members.budget.clone(),
+        );
+        members
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct GitLabels {
     kind: &'static str,
     outcome: &'static str,
@@ -75,6 +153,7 @@ pub struct Metrics {
     upstream: Family<UpstreamLabels, Counter>,
     upstream_bytes: Counter,
     upstream_seconds: Histogram,
+    members: Members,
     refreshes: Family<RefreshLabels, Counter>,
     prefetched_files: Family<PrefetchLabels, Counter>,
     prefetched_bytes: Family<PrefetchLabels, Counter>,
@@ -162,6 +241,7 @@ impl Metrics {
             Unit::Seconds,
             upstream_seconds.clone(),
         );
+        let members = Members::register(&mut registry);
         let flights = Gauge::default();
         registry.register("fills", "Fills under way", flights.clone());
         let flights_joined = Counter::default();
@@ -281,6 +361,7 @@ impl Metrics {
             upstream,
             upstream_bytes,
             upstream_seconds,
+            members,
             refreshes,
             prefetches,
             prefetched_files,
@@ -380,6 +461,41 @@ impl UpstreamObserver for Metrics {
         self.upstream.get_or_create(&labels).inc();
         self.upstream_seconds.observe(elapsed.as_secs_f64());
         self.upstream_bytes.inc_by(bytes);
+    }
+
+    fn group_event(&self, upstream: &SourceName, event: GroupEvent) {
+        let labels = MemberEventLabels {
+            upstream: upstream.to_string(),
+            event: event.name(),
+        };
+        self.members.events.get_or_create(&labels).inc();
+    }
+
+    fn group_health(&self, upstream: &SourceName, health: &HealthReport, budget_left: f64) {
+        let members = &self.members;
+        for condition in Condition::ALL {
+            let labels = ConditionLabels {
+                upstream: upstream.to_string(),
+                condition: condition.name(),
+            };
+            let holds = i64::from(condition == health.condition);
+            members.condition.get_or_create(&labels).set(holds);
+        }
+        let labels = MemberLabels {
+            upstream: upstream.to_string(),
+        };
+        for (gauge, value) in [
+            (
+                &members.mean_first_byte,
+                health.mean_first_byte.as_secs_f64(),
+            ),
+            (&members.first_byte_p95, health.first_byte_p95.as_secs_f64()),
+            (&members.progress_p95, health.progress_p95.as_secs_f64()),
+            (&members.error_rate, health.error_rate),
+            (&members.budget, budget_left),
+        ] {
+            gauge.get_or_create(&labels).set(value);
+        }
     }
 }
 

@@ -18,7 +18,7 @@ fn build_with(
 ) -> Result<Sources, BuildError> {
     let guard = address_guard(entries, &[], &options);
     let direct = Direct::missing("there is no git here");
-    build(entries, Arc::default(), guard, options, direct)
+    build(entries, &[], Arc::default(), guard, options, direct)
 }
 
 #[tokio::test]
