@@ -26,6 +26,7 @@ pub fn described() -> Vec<Described> {
     // A family without a sample is not exposed.
     metrics.request(RequestKind::List, Outcome::Own, 200, 0, Duration::ZERO);
     metrics.verified(&VerifiedBy::Shape);
+    metrics.prefetched(true, 0);
     metrics.finished(&"upstream".into(), Ok(()), 0, Duration::ZERO);
     metrics.group_event(&"upstream".into(), GroupEvent::Failover);
     let health = HealthReport {
