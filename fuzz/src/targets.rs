@@ -4,6 +4,7 @@
     reason = "a panic is how a target tells that something is wrong"
 )]
 mod connection;
+mod head;
 
 use std::io::{Cursor, Write};
 
@@ -332,6 +333,7 @@ pub(crate) const TARGETS: &[Target] = &[
     connection::CERTIFICATE,
     connection::TLS_RECORDS,
     connection::DNS_ANSWER,
+    head::REQUEST_HEAD,
 ];
 
 const ZIP_WORDS: &[&[u8]] = &[

@@ -31,7 +31,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("testkit", &["gomod", "store", "source", "proxy"]),
-    ("fuzz", &["diagnosis", "gomod", "tlsdoctor"]),
+    ("fuzz", &["diagnosis", "gomod", "proxy", "tlsdoctor"]),
     ("xtask", &[]),
 ];
 

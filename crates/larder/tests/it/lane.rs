@@ -250,3 +250,38 @@ fn a_hit_has_the_same_line_in_the_log_by_both_ways() {
         "{lines:#?}"
     );
 }
+
+#[test]
+fn ten_thousand_connections_that_wait_cost_little_memory() {
+    let upstream = FakeUpstream::with([&hello()]);
+    let larder = larder_over(&upstream);
+    let path = hello().url_path("mod");
+    warm(&larder, &path);
+    let content = hello().go_mod_file();
+    let asked = as_bytes(&path);
+    let ask = |socket: &mut TcpStream| {
+        socket.write_all(&asked).unwrap();
+        let mut answer = Vec::new();
+        let mut piece = [0; 4096];
+        while !answer.ends_with(&content) {
+            let count = socket.read(&mut piece).unwrap();
+            assert_ne!(
+                count,
+                0,
+                "closed after {}",
+                String::from_utf8_lossy(&answer)
+            );
+            answer.extend_from_slice(&piece[..count]);
+        }
+    };
+    let mut waiting = Vec::new();
+    for _ in 0..10_000 {
+        let mut socket = TcpStream::connect(larder.address()).unwrap();
+        socket.set_read_timeout(Some(testkit::patience())).unwrap();
+        ask(&mut socket);
+        waiting.push(socket);
+    }
+    let peak = larder.peak_memory_bytes();
+    assert!(peak < 100 << 20, "{} KiB at most", peak >> 10);
+    waiting.iter_mut().step_by(1000).for_each(ask);
+}

@@ -4,6 +4,7 @@
 //! serving a small file. The buffer is bounded: when the log's reader is slower than the server,
 //! lines are dropped and counted, requests never wait.
 
+use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::io::Write;
 use std::sync::Arc;
@@ -126,28 +127,69 @@ impl AccessLog {
 
     pub(super) fn write(&self, exchange: &Exchange, elapsed: Duration) {
         let Some(shared) = &self.shared else { return };
-        let now = jiff::Timestamp::now();
-        let mut state = shared.state.lock();
-        if state.lines.len() >= BUFFER_BYTES {
-            shared.dropped.fetch_add(1, Ordering::Relaxed);
-            return;
-        }
-        let was_empty = state.lines.is_empty();
-        match shared.format {
-            LogFormat::Text => text_line(&mut state.lines, exchange, elapsed, now),
-            LogFormat::Json => json_line(&mut state.lines, exchange, elapsed, now),
-        }
-        drop(state);
+        // Formatted before the lock is taken: other threads wait for a copy of some bytes at most.
+        let was_empty = LINE.with_borrow_mut(|line| {
+            line.text.clear();
+            let now = jiff::Timestamp::now();
+            match shared.format {
+                LogFormat::Text => {
+                    line.append_time(now);
+                    text_line(&mut line.text, exchange, elapsed);
+                }
+                LogFormat::Json => json_line(&mut line.text, exchange, elapsed, now),
+            }
+            shared.append(&line.text)
+        });
         if was_empty {
             shared.changed.notify_all();
         }
     }
 }
 
-fn text_line(line: &mut String, exchange: &Exchange, elapsed: Duration, now: jiff::Timestamp) {
+impl Shared {
+    /// True if nothing waited before, so that the writer is to be woken.
+    fn append(&self, line: &str) -> bool {
+        let mut state = self.state.lock();
+        if state.lines.len() >= BUFFER_BYTES {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+            return false;
+        }
+        let was_empty = state.lines.is_empty();
+        state.lines.push_str(line);
+        was_empty
+    }
+}
+
+/// A line that is being formatted, and the second of the one before with its text.
+struct Line {
+    text: String,
+    second: i64,
+    second_text: String,
+}
+
+thread_local! {
+    static LINE: RefCell<Line> = const {
+        RefCell::new(Line { text: String::new(), second: i64::MIN, second_text: String::new() })
+    };
+}
+
+impl Line {
+    /// The time to the millisecond; its date is formatted once a second.
+    fn append_time(&mut self, now: jiff::Timestamp) {
+        if self.second != now.as_second() {
+            self.second = now.as_second();
+            self.second_text.clear();
+            let _infallible = write!(self.second_text, "{now:.0}");
+        }
+        let seconds = self.second_text.trim_end_matches('Z');
+        let _infallible = write!(self.text, "{seconds}.{:03}Z", now.subsec_millisecond());
+    }
+}
+
+fn text_line(line: &mut String, exchange: &Exchange, elapsed: Duration) {
     let _infallible = write!(
         line,
-        "{now:.3} access {} {} {} {} bytes={} cache={} kind={} ms={:.3}",
+        " access {} {} {} {} bytes={} cache={} kind={} ms={}.{:03}",
         exchange.method,
         Plain(&exchange.target),
         protocol(exchange.protocol),
@@ -155,7 +197,8 @@ fn text_line(line: &mut String, exchange: &Exchange, elapsed: Duration, now: jif
         exchange.sent_bytes,
         exchange.outcome.name(),
         exchange.kind.name(),
-        elapsed.as_secs_f64() * 1e3,
+        elapsed.as_millis(),
+        elapsed.subsec_micros() % 1000,
     );
     if let Some(peer) = exchange.peer {
         let _infallible = write!(line, " peer={peer}");
@@ -219,5 +262,26 @@ fn protocol(version: http::Version) -> &'static str {
         http::Version::HTTP_10 => "HTTP/1.0",
         http::Version::HTTP_2 => "HTTP/2",
         _ => "HTTP/1.1",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::Timestamp;
+
+    #[test]
+    fn a_line_has_the_time_of_the_clock_to_the_millisecond() {
+        let mut line = Line {
+            text: String::new(),
+            second: i64::MIN,
+            second_text: String::new(),
+        };
+        for (seconds, nanoseconds) in [(0, 0), (0, 999_999_999), (1_700_000_059, 1_000_000)] {
+            let now = Timestamp::new(seconds, nanoseconds).expect("in range");
+            line.text.clear();
+            line.append_time(now);
+            assert_eq!(line.text, format!("{now:.3}"));
+        }
     }
 }

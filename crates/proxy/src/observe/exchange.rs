@@ -31,7 +31,7 @@ pub enum RequestKind {
 }
 
 impl RequestKind {
-    /// Every kind.
+    /// Every kind, in the order above.
     pub const ALL: [Self; 9] = [
         Self::List,
         Self::Latest,
@@ -86,7 +86,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Every outcome.
+    /// Every outcome, in the order above.
     pub const ALL: [Self; 10] = [
         Self::HitMemory,
         Self::HitDisk,
@@ -216,5 +216,20 @@ impl Drop for Exchange {
             elapsed,
         );
         self.log.write(self, elapsed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_by_kind_and_outcome_are_in_order() {
+        for (at, kind) in RequestKind::ALL.into_iter().enumerate() {
+            assert_eq!(kind as usize, at, "{kind:?}");
+        }
+        for (at, outcome) in Outcome::ALL.into_iter().enumerate() {
+            assert_eq!(outcome as usize, at, "{outcome:?}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Counters for Prometheus. Label values come from closed sets; no label ever holds a module path.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -147,6 +147,9 @@ struct RefreshLabels {
 pub struct Metrics {
     registry: Mutex<Registry>,
     requests: Family<RequestLabels, Counter>,
+    /// Those with status 200 by kind and outcome, resolved when they are first counted, for the same reason
+    /// as the next.
+    successes: Vec<OnceLock<Counter>>,
     /// Latency and bytes by kind, resolved once: a look-up in a family costs as much as a hit.
     by_kind: Vec<(Histogram, Counter)>,
     verified: Family<VerifiedLabels, Counter>,
@@ -176,7 +179,7 @@ pub struct Metrics {
     pub stale_answers: Counter,
     /// Open connections.
     pub connections: Gauge,
-    /// Requests over plain HTTP that the lane left to hyper.
+    /// Times that a request over plain HTTP left the lane.
     pub lane_declined: Counter,
     scrubbed_files: Counter,
     scrubbed_bytes: Counter,
@@ -324,7 +327,7 @@ impl Metrics {
         let lane_declined = Counter::default();
         registry.register(
             "lane_declined",
-            "Requests over plain HTTP that did not go the short way of hits",
+            "Times that a request over plain HTTP left the short way of hits",
             lane_declined.clone(),
         );
         let scrubbed_files = Counter::default();
@@ -356,6 +359,9 @@ impl Metrics {
         Arc::new(Self {
             registry: Mutex::new(registry),
             requests,
+            successes: (0..RequestKind::ALL.len() * Outcome::ALL.len())
+                .map(|_| OnceLock::new())
+                .collect(),
             by_kind,
             verified,
             upstream,
@@ -419,17 +425,22 @@ impl Metrics {
         sent_bytes: u64,
         elapsed: Duration,
     ) {
-        let labels = RequestLabels {
-            kind: kind.name(),
-            cache: outcome.name(),
-            status: status_label(status),
+        let resolved = || {
+            let labels = RequestLabels {
+                kind: kind.name(),
+                cache: outcome.name(),
+                status: status_label(status),
+            };
+            self.requests.get_or_create(&labels).clone()
         };
-        self.requests.get_or_create(&labels).inc();
-        if let Some((seconds, sent)) = RequestKind::ALL
-            .iter()
-            .position(|known| *known == kind)
-            .and_then(|at| self.by_kind.get(at))
-        {
+        let success = (status == 200)
+            .then(|| kind as usize * Outcome::ALL.len() + outcome as usize)
+            .and_then(|at| self.successes.get(at));
+        match success {
+            Some(counter) => counter.get_or_init(resolved).inc(),
+            None => resolved().inc(),
+        };
+        if let Some((seconds, sent)) = self.by_kind.get(kind as usize) {
             seconds.observe(elapsed.as_secs_f64());
             sent.inc_by(sent_bytes);
         }

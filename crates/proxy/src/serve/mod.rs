@@ -50,7 +50,7 @@ use crate::refresh::Refreshes;
 use crate::refresh::access::RefreshAccess;
 use drain::{Drain, Draining};
 use impatient::Impatient;
-use lane::Left;
+use lane::{Left, Unencrypted};
 use refresh::RefreshDoor;
 use rewound::Rewound;
 use tls::CurrentCertificate;
@@ -295,7 +295,7 @@ async fn connection(
     let _unsupported = stream.set_nodelay(true);
     let mut stop = pin!(draining.begun());
     let served = match acceptor {
-        None => match lane::serve(room, stream, peer, stop.as_mut()).await {
+        None => match lane::serve(room, Unencrypted(stream), peer, stop.as_mut()).await {
             Left::Closed => return,
             Left::Unusual { stream, read } => {
                 let stream = Rewound::new(read, stream);

@@ -4,6 +4,8 @@
 //! `HEAD` ([`head`]) passes the gate as any other, and a file that is stored is written at once: from memory
 //! head and body in one system call, from the folder by `sendfile` ([`send`]). Everything else, misses
 //! and refusals included, goes to hyper with every byte that was read; the lane never says a status but 200.
+//! A plain request that is no hit takes a [`detour`] and the connection comes back; one that is not plain
+//! takes its connection with it.
 //!
 //! While a connection waits for its next request it holds a socket, one timer and a few hundred bytes;
 //! buffers belong to the request ([`scratch`]). Requests that came together are answered in their order,
@@ -11,6 +13,7 @@
 
 mod answer;
 mod deadline;
+mod detour;
 pub mod head;
 mod scratch;
 mod send;
@@ -19,6 +22,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
 
@@ -29,6 +33,7 @@ use store::{Body, Opened};
 use tokio::io::{AsyncRead as _, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::read_ahead::read_whole;
 use super::respond::{kind_of, names_a_module};
 use super::{HEAD_DEADLINE, Room, files};
 use crate::Failure;
@@ -38,6 +43,13 @@ use answer::After;
 use deadline::Deadline;
 use head::{PlainHead, PlainMethod, Reading};
 use scratch::Scratch;
+
+/// Files up to this size are read and written like those in memory: less work than a hop to the blocking pool.
+const READ_BYTES: u64 = 64 << 10;
+
+/// A connection on which the client reads what is written to the socket, byte for byte, from here on. Only
+/// such a one may enter the lane: plain TCP now, TLS once the kernel encrypts it.
+pub(super) struct Unencrypted(pub(super) TcpStream);
 
 /// How a connection left the lane.
 pub(super) enum Left {
@@ -54,8 +66,8 @@ pub(super) enum Left {
 
 /// Answers hits on a connection until it ends, asks for something else, or the server stops.
 pub(super) async fn serve(
-    room: &Room,
-    mut stream: TcpStream,
+    room: &Arc<Room>,
+    Unencrypted(mut stream): Unencrypted,
     peer: SocketAddr,
     mut stop: Pin<&mut impl Future<Output = ()>>,
 ) -> Left {
@@ -82,8 +94,25 @@ pub(super) async fn serve(
                 }
                 Reading::Incomplete | Reading::Unusual => return unusual(room, stream, &scratch),
             };
+            let used = head.len_bytes;
             let Some(hit) = hit(room, peer, &head).await else {
-                return unusual(room, stream, &scratch);
+                room.metrics.lane_declined.inc();
+                let own = Bytes::copy_from_slice(unread.get(..used).unwrap_or_default());
+                // Boxed: a connection that waits has no room for it.
+                let answered = Box::pin(detour::by_hyper(room, stream, own, peer)).await;
+                let Some(back) = answered else {
+                    return Left::Closed;
+                };
+                stream = back;
+                scratch.used(used);
+                if room.draining.load(Ordering::Relaxed) {
+                    return Left::Closed;
+                }
+                deadline.set(HEAD_DEADLINE);
+                if scratch.unread().is_empty() {
+                    break;
+                }
+                continue;
             };
             let after = match room.draining.load(Ordering::Relaxed) {
                 true => After::Closes,
@@ -95,9 +124,15 @@ pub(super) async fn serve(
                 (PlainMethod::Head, _) => Body::Bytes(Bytes::new()),
                 (PlainMethod::Get, body) => body,
             };
-            let used = head.len_bytes;
             let sent = match body {
                 Body::Bytes(bytes) => {
+                    send::memory(stream, &mut deadline, &mut exchange, out, &bytes).await
+                }
+                Body::File(file) if hit.opened.len_bytes <= READ_BYTES => {
+                    let Ok(bytes) = read_whole(&file, hit.opened.len_bytes).await else {
+                        exchange.broke_off(&Failure::Internal("a stored file ended early".into()));
+                        return Left::Closed;
+                    };
                     send::memory(stream, &mut deadline, &mut exchange, out, &bytes).await
                 }
                 Body::File(file) => {
