@@ -197,7 +197,11 @@ impl Fills {
 
     /// The file if it is in memory.
     pub fn open_now(&self, file: &AdmittedFile) -> Option<Opened> {
-        self.inner.parts.store.open_now(file.key())
+        let opened = self.inner.parts.store.open_now(file.key())?;
+        if file.key().kind == FileKind::Zip {
+            self.foresee(file.key());
+        }
+        Some(opened)
     }
 
     /// The file if it is stored. Nothing is fetched.
@@ -206,7 +210,12 @@ impl Fills {
     /// Whatever kept the store from being read.
     pub async fn open_stored(&self, file: &AdmittedFile) -> Result<Option<Opened>, Failure> {
         let stored = self.inner.parts.store.open(file.key()).await;
-        stored.map_err(Failure::store)
+        let stored = stored.map_err(Failure::store)?;
+        // Of one that is not stored, the way that fetches it takes notice.
+        if stored.is_some() {
+            self.foresee(file.key());
+        }
+        Ok(stored)
     }
 
     /// The file from the store, or through a flight.
