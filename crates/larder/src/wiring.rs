@@ -16,7 +16,7 @@ use gomod::{FallBack, ProxyEntry, ProxySpec, SafeUrl};
 use proxy::observe::{AccessLog, Metrics};
 use proxy::policy::AllowAll;
 use proxy::{Parts, ServeOptions, Server};
-use source::privacy::Privacy;
+use source::privacy::{Privacy, Route};
 use source::sumdb::{ChecksumSource, SumdbMirror};
 use source::{GroupedEntries, Source, Sources, TlsRoots, Upstream, UpstreamOptions};
 use std::net::SocketAddr;
@@ -24,8 +24,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use store::answers::Answers;
 use store::disk::DiskStore;
+use store::eviction::{Evictor, EvictorParts, FreeFloor, Limits, Tended, Usage};
 use store::first_seen::FirstSeen;
 use store::memory::MemoryTier;
+use store::pins::Pins;
 use store::{Staging, Store};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -115,7 +117,8 @@ pub(crate) async fn server_over(config: &Config, supply: Supply) -> Result<Built
         .map(|sources| sources.refreshers.clone())
         .unwrap_or_default();
     let database = checksums::database(config, &entries, database_http)?;
-    let (store, upkeep) = store(config, metrics.clone())?;
+    let kept_answers = Answers::open(folder).map_err(Complaint::from_error)?;
+    let (store, upkeep) = store(config, &privacy, &kept_answers, &metrics)?;
     let source = match supply {
         Supply::Upstreams => sources.map(|sources| sources.source),
         Supply::Only(source) => Some(source),
@@ -126,7 +129,7 @@ pub(crate) async fn server_over(config: &Config, supply: Supply) -> Result<Built
             Staging::open(folder, STAGED_IN_MEMORY_BYTES, config.fill_memory_bytes)
                 .map_err(Complaint::from_error)?,
         ),
-        kept_answers: Arc::new(Answers::open(folder).map_err(Complaint::from_error)?),
+        kept_answers: Arc::new(kept_answers),
         first_seen: Arc::new(FirstSeen::open(folder).map_err(Complaint::from_error)?),
         source,
         sumdb: database
@@ -154,26 +157,64 @@ pub(crate) async fn server_over(config: &Config, supply: Supply) -> Result<Built
     Ok(Built { server, upkeep })
 }
 
-/// The store, and what keeps it well.
-fn store(config: &Config, metrics: Arc<Metrics>) -> Result<(Arc<dyn Store>, Upkeep), Complaint> {
+/// The tiers, what keeps the folder within its limits, and what keeps it well.
+fn store(
+    config: &Config,
+    privacy: &Arc<Privacy>,
+    answers: &Answers,
+    metrics: &Arc<Metrics>,
+) -> Result<(Arc<dyn Store>, Upkeep), Complaint> {
     let disk = DiskStore::open(&config.cache_dir).map_err(Complaint::from_error)?;
     let upkeep = |forget| Upkeep {
         disk: disk.clone(),
         scrub_bytes_per_second: config.scrub_bytes_per_second,
-        metrics,
+        metrics: metrics.clone(),
         forget,
     };
-    Ok(match config.memory_bytes {
+    let (tiers, upkeep): (Arc<dyn Store>, Upkeep) = match config.memory_bytes {
         0 => {
             let upkeep = upkeep(Arc::new(|_| {}));
-            (Arc::new(disk), upkeep)
+            (Arc::new(disk.clone()), upkeep)
         }
         bytes => {
             let tier = Arc::new(MemoryTier::new(disk.clone(), bytes, MEMORY_FILE_BYTES));
             let memory = Arc::clone(&tier);
             (tier, upkeep(Arc::new(move |key| memory.forget(key))))
         }
-    })
+    };
+    let limits = limits(config);
+    metrics.store_limit(limits.cache_bytes);
+    let usage = Usage::of(&config.cache_dir, &limits);
+    let store: Arc<dyn Store> = Arc::new(Tended::new(tiers, Arc::clone(&usage)));
+    let privacy = Arc::clone(privacy);
+    let evictor = Evictor::new(EvictorParts {
+        disk,
+        store: Arc::clone(&store),
+        usage,
+        pins: Pins::of(&config.cache_dir),
+        is_private: Arc::new(move |module_path| privacy.route(module_path) == Route::Private),
+        answers: answers.clone(),
+        limits,
+        observer: metrics.clone(),
+    });
+    tokio::spawn(evictor.tend());
+    Ok((store, upkeep))
+}
+
+/// What the folder may hold. Offline nothing could be brought back, so that nothing goes.
+pub(crate) fn limits(config: &Config) -> Limits {
+    if config.offline {
+        return Limits {
+            cache_bytes: None,
+            free: FreeFloor::Bytes(0),
+        };
+    }
+    Limits {
+        cache_bytes: config.cache_limit_bytes,
+        free: config
+            .disk_free_bytes
+            .map_or(FreeFloor::Default, FreeFloor::Bytes),
+    }
 }
 
 /// Where modules come from; nothing when offline.

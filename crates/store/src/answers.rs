@@ -61,18 +61,21 @@ impl Answers {
 
     /// The last answer, however old. A damaged file is no answer.
     pub async fn read(&self, key: &AnswerKey) -> Result<Option<Answer>, StoreError> {
+        let (answers, key) = (self.clone(), key.clone());
+        blocking(move || answers.read_blocking(&key)).await
+    }
+
+    /// The same on the caller's thread.
+    pub(crate) fn read_blocking(&self, key: &AnswerKey) -> Result<Option<Answer>, StoreError> {
         let path = self.path(key);
-        blocking(move || {
-            let Some(sealed) = read_if_there(&path)? else {
-                return Ok(None);
-            };
-            let answer = read_answer(sealed);
-            if answer.is_none() {
-                tracing::warn!(path = %path.display(), "a kept answer is damaged and not used");
-            }
-            Ok(answer)
-        })
-        .await
+        let Some(sealed) = read_if_there(&path)? else {
+            return Ok(None);
+        };
+        let answer = read_answer(sealed);
+        if answer.is_none() {
+            tracing::warn!(path = %path.display(), "a kept answer is damaged and not used");
+        }
+        Ok(answer)
     }
 
     /// Replaces the answer (atomic; not fsynced: it can be asked again).

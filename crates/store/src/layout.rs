@@ -59,6 +59,11 @@ pub(crate) fn journals(dir: &Path, namespace: Namespace) -> PathBuf {
     state(dir, "journal", namespace)
 }
 
+/// When files were last asked for.
+pub(crate) fn last_use(dir: &Path) -> PathBuf {
+    dir.join("state").join("last-use")
+}
+
 /// `DIR/state/locks`.
 pub(crate) fn locks(dir: &Path) -> PathBuf {
     dir.join("state").join("locks")

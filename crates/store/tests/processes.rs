@@ -14,12 +14,16 @@ use std::collections::HashSet;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
+use store::answers::Answers;
 use store::conformance::{key, read, verified};
 use store::disk::DiskStore;
+use store::eviction::{EvictionObserver, Evictor, EvictorParts, FreeFloor, Limits, Reason, Usage};
+use store::pins::Pins;
 use store::{Committed, FILE_KINDS, FileKey, Namespace, Staging, Store, StoreError};
 
-const TESTS: [(&str, fn()); 5] = [
+const TESTS: [(&str, fn()); 7] = [
     (
         "a_killed_process_leaves_nothing_partial_to_open",
         a_killed_process_leaves_nothing_partial_to_open,
@@ -27,6 +31,14 @@ const TESTS: [(&str, fn()); 5] = [
     (
         "a_power_cut_leaves_nothing_partial_to_open_and_no_hash_forgotten",
         a_power_cut_leaves_nothing_partial_to_open_and_no_hash_forgotten,
+    ),
+    (
+        "a_process_killed_while_it_evicts_leaves_nothing_partial_and_no_list_too_long",
+        a_process_killed_while_it_evicts_leaves_nothing_partial_and_no_list_too_long,
+    ),
+    (
+        "a_small_file_system_is_kept_above_its_floor_of_free_bytes",
+        a_small_file_system_is_kept_above_its_floor_of_free_bytes,
     ),
     (
         "of_two_processes_that_store_rival_files_one_wins_each",
@@ -48,6 +60,8 @@ fn main() {
     match arguments[..] {
         ["child", "commit", dir] => commit_until_killed(Path::new(dir)),
         ["child", "rival", dir, hash] => commit_as_rival(Path::new(dir), hash.parse().unwrap()),
+        ["child", "evict", dir] => commit_and_evict(Path::new(dir)),
+        ["child", "floor", dir] => fill_above_the_floor(Path::new(dir)),
         ["child", "full", dir] => run_out_of_room(Path::new(dir)),
         _ => {
             let filter = arguments.iter().find(|argument| !argument.starts_with('-'));
@@ -129,6 +143,104 @@ fn a_power_cut_leaves_nothing_partial_to_open_and_no_hash_forgotten() {
     assert!(rounds >= 10, "only {rounds} rounds before patience ended");
     assert!(damaged > rounds, "{damaged} files damaged");
     println!("{rounds} power cuts, {damaged} files damaged");
+}
+
+fn a_process_killed_while_it_evicts_leaves_nothing_partial_and_no_list_too_long() {
+    const ROUNDS: usize = 30;
+    let patience = Instant::now() + Duration::from_secs(60);
+    let scratch = tempfile::tempdir().unwrap();
+    let (mut rounds, mut evicted) = (0, 0);
+    while rounds < ROUNDS && Instant::now() < patience {
+        let (mut child, output) = start(&["child", "evict", scratch.path().to_str().unwrap()]);
+        let mut lines = BufReader::new(output).lines();
+        evicted += lines.by_ref().take(1 + fastrand::usize(..3)).count();
+        // Not to wait for anything: only so that death comes at any point of an eviction.
+        std::thread::sleep(Duration::from_micros(fastrand::u64(..30_000)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        in_runtime(check_everything(
+            scratch.path(),
+            &HashSet::new(),
+            Lost::Nothing,
+        ));
+        rounds += 1;
+    }
+    assert!(rounds >= 10, "only {rounds} rounds before patience ended");
+    assert!(evicted >= rounds, "{evicted} evictions");
+    println!("{rounds} deaths, {evicted} evictions seen");
+}
+
+/// Hears of evictions and tells of none.
+struct Deaf;
+
+impl EvictionObserver for Deaf {
+    fn evicted(&self, _: Reason, _: u64) {}
+    fn stored_bytes(&self, _: u64) {}
+}
+
+fn evictor(disk: &DiskStore, dir: &Path, limits: Limits) -> Arc<Evictor> {
+    Evictor::new(EvictorParts {
+        store: Arc::new(disk.clone()),
+        disk: disk.clone(),
+        usage: Usage::of(dir, &limits),
+        pins: Pins::of(dir),
+        is_private: Arc::new(|_| false),
+        answers: Answers::open(dir).unwrap(),
+        limits,
+        observer: Arc::new(Deaf),
+    })
+}
+
+fn commit_and_evict(dir: &Path) {
+    in_runtime(async {
+        let disk = DiskStore::open(dir).unwrap();
+        let staging = Staging::open(dir, 64 * 1024, 1024 * 1024).unwrap();
+        let limits = Limits {
+            cache_bytes: Some(1_000_000),
+            free: FreeFloor::Bytes(0),
+        };
+        let evictor = evictor(&disk, dir, limits);
+        loop {
+            let mut commits = tokio::task::JoinSet::new();
+            for _ in 0..30 {
+                let key = random_key();
+                let file = verified(&staging, &key, &random_bytes(&key), 1).await;
+                let disk = disk.clone();
+                commits.spawn(async move { disk.commit(file).await.unwrap() });
+            }
+            commits.join_all().await;
+            if evictor.run().await.unwrap().files > 0 {
+                println!("evicted");
+            }
+        }
+    });
+}
+
+fn a_small_file_system_is_kept_above_its_floor_of_free_bytes() {
+    in_a_small_file_system("4m", "floor");
+}
+
+fn fill_above_the_floor(dir: &Path) {
+    const FLOOR: u64 = 2_000_000;
+    in_runtime(async {
+        let disk = DiskStore::open(dir).unwrap();
+        let staging = Staging::open(dir, 1024 * 1024, 4 * 1024 * 1024).unwrap();
+        let limits = Limits {
+            cache_bytes: None,
+            free: FreeFloor::Bytes(FLOOR),
+        };
+        let evictor = evictor(&disk, dir, limits);
+        let mut evicted = 0;
+        for number in 0..20 {
+            let file = verified(&staging, &rivalry(number), &[1; 500_000], 1).await;
+            let committed = disk.commit(file).await.unwrap();
+            assert!(matches!(committed, Committed::Stored));
+            evicted += evictor.run().await.unwrap().files;
+        }
+        assert!(evicted >= 14, "{evicted} files evicted");
+        let newest = disk.open(&rivalry(19)).await.unwrap();
+        assert!(newest.is_some() || evicted == 20);
+    });
 }
 
 /// Damages two of three files that were written since; how many those were.
@@ -331,43 +443,33 @@ fn a_file_over_the_size_limit_is_a_full_disk_and_leaves_nothing() {
     assert!(status.success(), "{status}");
 }
 
+fn a_full_file_system_is_told_as_such_and_leaves_nothing() {
+    in_a_small_file_system("1m", "full");
+}
+
+/// Runs a child in a file system of this test's own, where that can be made.
 #[expect(
     clippy::disallowed_methods,
     reason = "who runs the tests says what they need"
 )]
-fn a_full_file_system_is_told_as_such_and_leaves_nothing() {
+fn in_a_small_file_system(size: &str, child: &str) {
     let scratch = tempfile::tempdir().unwrap();
-    let mount = "mount -t tmpfs -o size=1m none \"$1\"";
-    let unshare = [
-        "unshare",
-        "--user",
-        "--map-root-user",
-        "--mount",
-        "sh",
-        "-c",
-    ];
-    let words = |script: &str| -> Vec<String> {
-        unshare
-            .iter()
-            .map(|word| (*word).to_owned())
-            .chain([script.to_owned()])
-            .collect()
-    };
+    let mount = format!("mount -t tmpfs -o size={size} none \"$1\"");
     let run = |script: &str| {
-        let words = words(script);
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let unshare = ["unshare", "--user", "--map-root-user", "--mount"];
+        let words: Vec<&str> = unshare.into_iter().chain(["sh", "-c", script]).collect();
         shell(&words, scratch.path())
     };
-    if !run(mount).success() {
+    if !run(&mount).success() {
         let required = std::env::var("LARDER_REQUIRE_MOUNTS").is_ok_and(|value| value == "1");
         assert!(
             !required,
             "LARDER_REQUIRE_MOUNTS=1, but `unshare` and `mount` cannot make a file system of the test's own"
         );
-        println!("no private mounts here: the size limit stands for a full disk alone");
+        println!("no private mounts here: nothing was seen of a file system of {size}");
         return;
     }
-    let status = run(&format!("{mount} && exec \"$0\" child full \"$1\""));
+    let status = run(&format!("{mount} && exec \"$0\" child {child} \"$1\""));
     assert!(status.success(), "{status}");
 }
 

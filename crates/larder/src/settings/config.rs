@@ -52,6 +52,10 @@ pub(crate) struct Config {
     pub(crate) govcs: GoVcs,
     /// Module paths for which http will do.
     pub(crate) insecure: PathPatterns,
+    /// Bytes of module files at most; none for no limit.
+    pub(crate) cache_limit_bytes: Option<u64>,
+    /// Bytes of the disk that stay free; none for the default, which depends on the disk.
+    pub(crate) disk_free_bytes: Option<u64>,
     /// Bytes of the memory tier of the store.
     pub(crate) memory_bytes: u64,
     /// Bytes that all fills together may hold in memory.

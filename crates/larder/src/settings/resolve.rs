@@ -99,6 +99,8 @@ impl Resolver<'_> {
             git_processes: draft.git_processes.expect(HAS_DEFAULT),
             govcs: draft.govcs.clone().unwrap_or_default(),
             insecure: draft.insecure.clone().unwrap_or_default(),
+            cache_limit_bytes: draft.cache_limit_bytes,
+            disk_free_bytes: draft.disk_free_bytes,
             memory_bytes: draft.memory_bytes.expect(HAS_DEFAULT),
             fill_memory_bytes: draft.fill_memory_bytes.expect(HAS_DEFAULT),
             scrub_bytes_per_second: draft.scrub_bytes_per_second.expect(HAS_DEFAULT),

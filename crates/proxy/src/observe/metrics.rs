@@ -16,6 +16,7 @@ use source::{
     SourceErrorKind, SourceName, UpstreamObserver,
 };
 use store::check::Damaged;
+use store::eviction::{EvictionObserver, Reason};
 use store::scrub::ScrubObserver;
 use store::{StoreError, VerifiedBy};
 
@@ -138,6 +139,11 @@ struct PrefetchLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EvictionLabels {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RefreshLabels {
     by: &'static str,
     outcome: &'static str,
@@ -160,6 +166,10 @@ pub struct Metrics {
     refreshes: Family<RefreshLabels, Counter>,
     prefetched_files: Family<PrefetchLabels, Counter>,
     prefetched_bytes: Family<PrefetchLabels, Counter>,
+    evicted_files: Family<EvictionLabels, Counter>,
+    evicted_bytes: Family<EvictionLabels, Counter>,
+    store_bytes: Gauge,
+    store_limit_bytes: Gauge,
     git_processes: Family<GitLabels, Counter>,
     git_seconds: Family<KindLabels, Histogram>,
     git_running: Gauge,
@@ -302,6 +312,33 @@ impl Metrics {
             Unit::Bytes,
             prefetched_bytes.clone(),
         );
+        let evicted_files = Family::<EvictionLabels, Counter>::default();
+        registry.register(
+            "evicted_files",
+            "Files that were evicted from the cache folder, by why",
+            evicted_files.clone(),
+        );
+        let evicted_bytes = Family::<EvictionLabels, Counter>::default();
+        registry.register_with_unit(
+            "evicted",
+            "Bytes of files that were evicted from the cache folder, by why",
+            Unit::Bytes,
+            evicted_bytes.clone(),
+        );
+        let store_bytes = Gauge::default();
+        registry.register_with_unit(
+            "store",
+            "Bytes of module files in the cache folder; counted a while after the start",
+            Unit::Bytes,
+            store_bytes.clone(),
+        );
+        let store_limit_bytes = Gauge::default();
+        registry.register_with_unit(
+            "store_limit",
+            "Bytes of module files that the cache folder may hold; 0 where there is no limit",
+            Unit::Bytes,
+            store_limit_bytes.clone(),
+        );
         let git_processes = Family::<GitLabels, Counter>::default();
         registry.register(
             "git_processes",
@@ -372,6 +409,10 @@ impl Metrics {
             prefetches,
             prefetched_files,
             prefetched_bytes,
+            evicted_files,
+            evicted_bytes,
+            store_bytes,
+            store_limit_bytes,
             git_processes,
             git_seconds,
             git_running,
@@ -408,6 +449,11 @@ impl Metrics {
             outcome: outcome.name(),
         };
         self.refreshes.get_or_create(&labels).inc();
+    }
+
+    /// Says what the cache folder may hold.
+    pub fn store_limit(&self, bytes: Option<u64>) {
+        self.store_limit_bytes.set(gauge_value(bytes.unwrap_or(0)));
     }
 
     pub(crate) fn prefetched(&self, was_asked: bool, bytes: u64) {
@@ -454,6 +500,24 @@ impl Metrics {
         };
         self.verified.get_or_create(&VerifiedLabels { by }).inc();
     }
+}
+
+impl EvictionObserver for Metrics {
+    fn evicted(&self, reason: Reason, bytes: u64) {
+        let labels = EvictionLabels {
+            reason: reason.name(),
+        };
+        self.evicted_files.get_or_create(&labels).inc();
+        self.evicted_bytes.get_or_create(&labels).inc_by(bytes);
+    }
+
+    fn stored_bytes(&self, bytes: u64) {
+        self.store_bytes.set(gauge_value(bytes));
+    }
+}
+
+fn gauge_value(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
 impl UpstreamObserver for Metrics {
