@@ -33,6 +33,8 @@ fn each_value_is_shown_with_where_it_came_from() {
     # tls_cert is not set                    # default
     # tls_key is not set                     # default
     cache_dir = "/.cache/larder"             # default
+    # cache_limit is not set                 # default
+    # disk_free is not set                   # default
     memory = "64MiB"                         # default
     fill_memory = "64MiB"                    # default
     prefetch = 0                             # default
