@@ -1,11 +1,12 @@
 //! One diagnosed fault, in the shape that `--json` prints.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use crate::cause::{Cause, Cure, Whose};
+use crate::cause::{Cause, Cure, Whose, page};
 
-/// One diagnosed fault: cause, evidence, cure. The field names hold for scripts.
-#[derive(Clone, Debug, Serialize)]
+/// One diagnosed fault: cause, evidence, cure. The field names hold for scripts; beside the fields
+/// `page` names the cause's page of the reference.
+#[derive(Clone, Debug)]
 pub struct Finding {
     /// The id of a [`Cause`].
     pub cause: &'static str,
@@ -22,8 +23,27 @@ pub struct Finding {
     /// What helps, the most direct first.
     pub cures: Vec<Cure>,
     /// The command that would decide, where the confidence is not `certain`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub settle: Option<String>,
+}
+
+impl Serialize for Finding {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct as _;
+        let mut fields = serializer.serialize_struct("Finding", 9)?;
+        fields.serialize_field("cause", self.cause)?;
+        fields.serialize_field("page", &page::path(self.cause))?;
+        fields.serialize_field("confidence", &self.confidence)?;
+        fields.serialize_field("also_possible", &self.also_possible)?;
+        fields.serialize_field("whose", &self.whose)?;
+        fields.serialize_field("subject", &self.subject)?;
+        fields.serialize_field("evidence", &self.evidence)?;
+        fields.serialize_field("cures", &self.cures)?;
+        match &self.settle {
+            Some(command) => fields.serialize_field("settle", command)?,
+            None => fields.skip_field("settle")?,
+        }
+        fields.end()
+    }
 }
 
 impl Finding {

@@ -4,6 +4,7 @@
 //! it went. Nobody imports it.
 
 mod announce;
+mod cause_pages;
 mod command_line;
 mod commands;
 mod descriptors;

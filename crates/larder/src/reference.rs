@@ -5,6 +5,7 @@
 
 use crate::command_line;
 use crate::settings::table::{Fallback, Group, Kind, PROFILES, SETTINGS, Setting};
+use diagnosis::cause::page;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -17,12 +18,12 @@ pub(crate) fn pages() -> BTreeMap<String, String> {
         ("metrics.md".to_owned(), metrics_markdown()),
         (
             "causes/README.md".to_owned(),
-            diagnosis::cause::page::index(),
+            page::index(page::Place::Repository),
         ),
     ]);
     for cause in diagnosis::cause::all() {
         let name = format!("causes/{}.md", cause.id);
-        pages.insert(name, diagnosis::cause::page::of(cause));
+        pages.insert(name, page::of(cause, page::Place::Repository));
     }
     pages
 }

@@ -9,6 +9,7 @@ mod upkeep;
 pub(crate) use auth::{AuthTools, auth_tools, direct_source};
 pub(crate) use upkeep::Upkeep;
 
+use crate::cause_pages;
 use crate::settings::complaint::Complaint;
 use crate::settings::config::{Config, Listen, LogFormat, Upstream as ListedUpstream};
 use gomod::sumdb::SumdbSetting;
@@ -142,6 +143,7 @@ pub(crate) async fn server_over(config: &Config, supply: Supply) -> Result<Built
         access_log: Arc::new(access_log(config)),
         refresh_access: config.refresh_access.clone(),
         refreshers,
+        cause_page: cause_pages::page,
     };
     let serve_options = ServeOptions {
         fresh: config.fresh,

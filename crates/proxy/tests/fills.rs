@@ -108,6 +108,7 @@ async fn start(fault: Fault) -> (String, Arc<Faulty>, tempfile::TempDir) {
         access_log: Arc::new(AccessLog::off()),
         refresh_access: RefreshAccess::default(),
         refreshers: Vec::new(),
+        cause_page: |_| None,
     };
     let options = ServeOptions {
         prefetch_bytes_per_second: 0,

@@ -145,6 +145,7 @@ async fn start(tls: bool) -> (Running, Option<String>) {
         access_log: Arc::new(AccessLog::off()),
         refresh_access: RefreshAccess::default(),
         refreshers: Vec::new(),
+        cause_page: |_| None,
     };
     let options = ServeOptions {
         prefetch_bytes_per_second: 0,

@@ -88,6 +88,27 @@ pub struct SourceFailure {
     pub notes: Vec<String>,
     /// What the sink said, for `Rejected` and `Sink`.
     pub sink: Option<SinkError>,
+    /// Which fault of TLS, for `Tls`, where it is known.
+    pub tls: Option<TlsFault>,
+}
+
+/// Why a TLS handshake with a source failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsFault {
+    /// No trusted authority stands behind the certificate, or its chain is incomplete.
+    UnknownAuthority,
+    /// The certificate's time is over.
+    Expired,
+    /// The certificate's time has not begun.
+    NotYetValid,
+    /// The certificate is for another name.
+    OtherName,
+    /// Anything else that a certificate must not have.
+    BadCertificate,
+    /// The port does not speak TLS.
+    NoTls,
+    /// No common version or cipher, an alert, or what else ends a handshake.
+    Handshake,
 }
 
 impl SourceError {
@@ -106,7 +127,14 @@ impl SourceError {
             elapsed: Duration::ZERO,
             notes: Vec::new(),
             sink: None,
+            tls: None,
         }))
+    }
+    /// A connection that failed in TLS.
+    pub fn tls(fault: TlsFault, text: impl Into<String>) -> Self {
+        let mut error = Self::new(SourceErrorKind::Tls, text);
+        error.0.tls = Some(fault);
+        error
     }
     /// The same failure, as one on the way to the repository of a module.
     pub fn on_the_way_to_repository_of(mut self, module_path: &ModulePath) -> Self {

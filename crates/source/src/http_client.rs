@@ -303,8 +303,8 @@ impl HttpClient {
         }
         if let Some(fault) = causes.tls {
             return RequestFailure {
-                error: SourceError::new(
-                    SourceErrorKind::Tls,
+                error: SourceError::tls(
+                    tls::classify(fault),
                     format!(
                         "TLS to `{}` failed: {}",
                         host_and_port(url),

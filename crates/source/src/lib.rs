@@ -60,7 +60,7 @@ pub use credentials::{
 pub use database_http::DatabaseHttp;
 pub use direct::{DirectSource, ModuleProxies};
 pub use discovery::{Discovery, DiscoveryOptions, GoVcs, VersionControl};
-pub use error::{Asked, SourceError, SourceErrorKind, SourceFailure};
+pub use error::{Asked, SourceError, SourceErrorKind, SourceFailure, TlsFault};
 pub use file::{FileSource, FolderLayout};
 pub use git::{
     Git, GitMissing, GitObserver, GitOptions, HostProbe, HostVerdict, NoGitObserver, NoHostProbe,

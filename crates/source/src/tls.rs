@@ -1,5 +1,6 @@
 //! Whom TLS trusts, read as Go on Linux reads it (`crypto/x509`), and what TLS errors mean.
 
+use crate::TlsFault;
 use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -206,6 +207,27 @@ pub(crate) fn explain(error: &rustls::Error) -> String {
             format!("the server broke the TLS handshake off with the alert {alert:?}")
         }
         other => format!("the TLS handshake failed: {other}"),
+    }
+}
+
+/// Which kind of fault an error of the TLS library is.
+pub(crate) fn classify(error: &rustls::Error) -> TlsFault {
+    match error {
+        rustls::Error::InvalidCertificate(fault) => match fault {
+            CertificateError::UnknownIssuer => TlsFault::UnknownAuthority,
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                TlsFault::Expired
+            }
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                TlsFault::NotYetValid
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                TlsFault::OtherName
+            }
+            _ => TlsFault::BadCertificate,
+        },
+        rustls::Error::InvalidMessage(_) => TlsFault::NoTls,
+        _ => TlsFault::Handshake,
     }
 }
 

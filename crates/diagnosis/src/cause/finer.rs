@@ -228,6 +228,44 @@ pub(super) const CAUSES: &[Cause] = &[
             at(Whose::Client, "windows", "The file is %USERPROFILE%\\_netrc.", &[]),
             at(Whose::Client, "docker", "Hand it to the build as a secret.", &["RUN --mount=type=secret,id=netrc,target=/root/.netrc go mod download"]),
         ]]),
+    cause("proxy-offline", Whose::ModuleProxy,
+        "The module proxy may not fetch, and has not stored it",
+        "The proxy runs offline, or the request itself forbade a download, and this version was never fetched through it.",
+        "The proxy's own words.")
+        .finer_than("proxy-server-error")
+        .confused_with(&["proxy-not-found"])
+        .cured_by(&[&[
+            at(Whose::ModuleProxy, "any", "Fetch the version through it once while it is online, or fill its folder from one that has it.", &["larder exec -- go mod download"]),
+            client("Take a version that it has.", &["go list -m -versions MODULE"]),
+        ], ANOTHER_SOURCE]),
+    cause("proxy-overloaded", Whose::ModuleProxy,
+        "The module proxy has too much to do",
+        "More requests wait for its upstream than it lets wait, so it turned this one away and said when to come back.",
+        "The status 503 with Retry-After.")
+        .finer_than("proxy-server-error")
+        .confused_with(&["proxy-rate-limit"])
+        .cured_by(&[&[
+            client("Repeat in some seconds; what was fetched meanwhile is stored.", &["go mod download"]),
+            at(Whose::ModuleProxy, "any", "Look at how fast its upstream answers, and how many requests may wait.", &[]),
+        ]]),
+    cause("proxy-upstream-unreachable", Whose::ModuleProxy,
+        "The module proxy cannot reach its own upstream",
+        "The proxy that was asked is sound, but it had to fetch, and the connection to its upstream could not be made, broke or stalled. What it has stored is still served.",
+        "The proxy's own words, or the same connection tried from its machine.")
+        .finer_than("proxy-server-error")
+        .confused_with(&["proxy-overloaded"])
+        .cured_by(&[&[
+            at(Whose::ModuleProxy, "any", "On the proxy's machine, find out which stage of the way to its upstream fails.", &["larder doctor UPSTREAM_URL"]),
+            client("Repeat later; behind `|` go asks the next entry of GOPROXY meanwhile.", &["GOPROXY='https://proxy.corp.example|direct' go mod download"]),
+        ], ANOTHER_SOURCE]),
+    cause("proxy-loop", Whose::ModuleProxy,
+        "The module proxy's upstream leads back to itself",
+        "A request came back to the proxy that had sent it on: its list of upstreams names its own address, or another proxy that asks it.",
+        "The proxy's own name in the Via header of what it receives.")
+        .finer_than("proxy-server-error")
+        .cured_by(&[&[
+            at(Whose::ModuleProxy, "any", "Take the entry out of its list of upstreams; GOPROXY of the shell that starts it may be where the list comes from.", &["go env GOPROXY"]),
+        ], ANOTHER_SOURCE]),
     cause("dns-nxdomain", Whose::Client,
         "The name does not exist",
         "The resolver answered that there is no such name, or none with an address: a typing error, a name that exists only inside the company's network, a missing search domain.",

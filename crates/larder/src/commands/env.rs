@@ -11,6 +11,7 @@ use crate::go_env::effective::{Effective, Layer, effective, without_passwords};
 use crate::go_env::lint::{Remark, Severity, lint};
 use crate::settings::environment::Environment;
 use crate::terminal;
+use diagnosis::cause::page;
 use serde_json::json;
 use std::fmt::Write as _;
 
@@ -28,7 +29,7 @@ pub(crate) fn show(environment: &Environment, form: Form) -> Outcome {
             let all = json!({
                 "installation": installation,
                 "variables": variables,
-                "remarks": remarks,
+                "remarks": remarks.iter().map(remark_json).collect::<Vec<_>>(),
             });
             terminal::data(&format!("{all:#}\n"));
         }
@@ -100,6 +101,15 @@ fn text(variables: &[Effective], remarks: &[Remark]) -> String {
     text
 }
 
+/// A remark, with the page of its cause where it has one.
+fn remark_json(remark: &Remark) -> serde_json::Value {
+    let mut json = json!(remark);
+    if let Some(cause) = remark.cause {
+        json["page"] = json!(page::path(cause));
+    }
+    json
+}
+
 fn remark_text(remark: &Remark) -> String {
     let sign = match remark.severity {
         Severity::Error => "✗",
@@ -109,5 +119,8 @@ fn remark_text(remark: &Remark) -> String {
     let mut text = format!("{sign} {} [{}]\n", remark.text, remark.rule);
     let _ = writeln!(text, "    {} ({})", remark.variable, remark.place);
     let _ = writeln!(text, "    → {}", remark.cure);
+    if let Some(cause) = remark.cause {
+        let _ = writeln!(text, "    More: {}", page::path(cause));
+    }
     text
 }

@@ -6,7 +6,7 @@ use crate::command_line::Form;
 use crate::settings::complaint::Complaint;
 use crate::settings::environment::Environment;
 use crate::terminal;
-use diagnosis::cause::Cure;
+use diagnosis::cause::{Cure, page};
 use diagnosis::code::{self, Code};
 use diagnosis::{Evidence, Finding, Subject};
 use serde_json::json;
@@ -238,8 +238,8 @@ fn push_finding(finding: &Finding, system: System, in_full: bool, text: &mut Str
     }
     if let Some(entry) = finding.entry().filter(|_| in_full) {
         let _ = writeln!(text, "\n{}", wrapped(entry.meaning, "  "));
-        let _ = writeln!(text, "  More: docs/reference/causes/{}.md", entry.id);
     }
+    let _ = writeln!(text, "  More: {}", page::path(finding.cause));
     if !finding.also_possible.is_empty() {
         let _ = writeln!(
             text,

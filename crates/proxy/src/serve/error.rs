@@ -11,6 +11,7 @@ use source::sumdb::ChecksumError;
 use source::{Asked, SourceError, SourceErrorKind};
 use store::{StoreError, VerifyError};
 
+use super::cause;
 use crate::failure::Failure;
 use crate::observe::Outcome;
 
@@ -27,12 +28,15 @@ pub(super) struct Said {
     pub(super) body: String,
 }
 
-/// Maps a failure to the wire.
+/// Maps a failure to the wire. `server` is this server's address as the client knows it, for the line
+/// that leads to the page of the cause; empty if it is not known.
 #[deny(
     clippy::wildcard_enum_match_arm,
     reason = "a new failure must choose its status"
 )]
-pub(super) fn say(failure: &Failure) -> Said {
+pub(super) fn say(failure: &Failure, server: &str) -> Said {
+    let link = cause::link(failure, server);
+    let room = Room::beside(&link);
     let (status, outcome, retry_after, lines) = match failure {
         Failure::Malformed(error) => (
             StatusCode::BAD_REQUEST,
@@ -115,7 +119,7 @@ pub(super) fn say(failure: &Failure) -> Said {
                 "ask whoever runs it to fetch the version while online".into(),
             ],
         ),
-        Failure::Source(error) => source(error),
+        Failure::Source(error) => source(error, room),
         Failure::Unverified {
             module,
             source_name,
@@ -165,7 +169,48 @@ pub(super) fn say(failure: &Failure) -> Said {
         status,
         outcome,
         retry_after,
-        body: body(&lines),
+        body: format!("{}{link}\n", room.fill(&lines)),
+    }
+}
+
+/// How much a text may be.
+#[derive(Clone, Copy)]
+struct Room {
+    lines: usize,
+    bytes: usize,
+}
+
+impl Room {
+    const WHOLE: Self = Self {
+        lines: BODY_LINES,
+        bytes: BODY_BYTES,
+    };
+
+    /// What one line that comes behind leaves.
+    fn beside(line: &str) -> Self {
+        Self {
+            lines: BODY_LINES - 1,
+            bytes: BODY_BYTES.saturating_sub(line.len() + 1),
+        }
+    }
+
+    /// As much of the lines as fits. A blank line would end the text where go prints it, and a control
+    /// character would hide all of it.
+    fn fill(self, lines: &[String]) -> String {
+        let mut text = String::new();
+        let shown = lines
+            .iter()
+            .flat_map(|line| line.lines())
+            .filter(|line| !line.trim().is_empty());
+        for line in shown.take(self.lines) {
+            let room = self.bytes.saturating_sub(text.len() + 1);
+            if room == 0 {
+                break;
+            }
+            text.push_str(&plain(line, room));
+            text.push('\n');
+        }
+        text
     }
 }
 
@@ -175,7 +220,7 @@ type Parts = (StatusCode, Outcome, Option<Duration>, Vec<String>);
     clippy::wildcard_enum_match_arm,
     reason = "a new kind must choose its status"
 )]
-fn source(error: &SourceError) -> Parts {
+fn source(error: &SourceError, room: Room) -> Parts {
     let failure = &error.0;
     let (status, outcome, cure) = match failure.kind {
         SourceErrorKind::NotExist => (StatusCode::NOT_FOUND, Outcome::Absent, None),
@@ -257,7 +302,7 @@ fn source(error: &SourceError) -> Parts {
     let theirs = [list, theirs].join("\n");
     let notes = failure.notes.iter().take(ADVICE_LINES - 1);
     let advice: Vec<&str> = notes.chain(&cure).map(String::as_str).collect();
-    let lines = evidence_and_advice(head, theirs.trim(), &advice);
+    let lines = evidence_and_advice(head, theirs.trim(), &advice, room);
     (status, outcome, failure.retry_after, lines)
 }
 
@@ -276,24 +321,33 @@ const ADVICE_LINES: usize = 4;
 
 /// The lines of a body: what happened, as much of what others wrote of it as there is room for, what to do.
 /// A talkative host, or git, must not push out the advice, which stands last.
-fn evidence_and_advice(ours: Option<&str>, theirs: &str, advice: &[&str]) -> Vec<String> {
+fn evidence_and_advice(
+    ours: Option<&str>,
+    theirs: &str,
+    advice: &[&str],
+    room: Room,
+) -> Vec<String> {
     let alone = theirs.is_empty() && advice.is_empty();
-    let ours_bytes = if alone { BODY_BYTES - 1 } else { OURS_BYTES };
+    let ours_bytes = if alone {
+        room.bytes.saturating_sub(1)
+    } else {
+        OURS_BYTES
+    };
     let mut lines: Vec<String> = ours.iter().map(|text| plain(text, ours_bytes)).collect();
     let weight = |lines: &[String]| lines.iter().map(|line| line.len() + 1).sum::<usize>();
-    let each = BODY_BYTES.saturating_sub(weight(&lines)) / advice.len().max(1);
+    let each = room.bytes.saturating_sub(weight(&lines)) / advice.len().max(1);
     let advice: Vec<String> = advice
         .iter()
         .map(|text| plain(text, each.saturating_sub(1)))
         .collect();
-    let mut room = BODY_BYTES.saturating_sub(weight(&lines) + weight(&advice));
-    let mut lines_left = BODY_LINES.saturating_sub(lines.len() + advice.len());
+    let mut bytes_left = room.bytes.saturating_sub(weight(&lines) + weight(&advice));
+    let mut lines_left = room.lines.saturating_sub(lines.len() + advice.len());
     for line in theirs.lines().filter(|line| !line.trim().is_empty()) {
-        if lines_left == 0 || room < 2 {
+        if lines_left == 0 || bytes_left < 2 {
             break;
         }
-        let line = plain(line, room - 1);
-        room -= line.len() + 1;
+        let line = plain(line, bytes_left - 1);
+        bytes_left -= line.len() + 1;
         lines_left -= 1;
         lines.push(line);
     }
@@ -393,23 +447,9 @@ fn store(error: &StoreError) -> Parts {
     }
 }
 
-/// Plain text in the bounds of what the go command prints. A blank line would end it there, and a
-/// control character would hide all of it.
+/// Plain text in the bounds of what the go command prints.
 pub(super) fn body(lines: &[String]) -> String {
-    let mut text = String::new();
-    let shown = lines
-        .iter()
-        .flat_map(|line| line.lines())
-        .filter(|line| !line.trim().is_empty());
-    for line in shown.take(BODY_LINES) {
-        let room = BODY_BYTES.saturating_sub(text.len() + 1);
-        if room == 0 {
-            break;
-        }
-        text.push_str(&plain(line, room));
-        text.push('\n');
-    }
-    text
+    Room::WHOLE.fill(lines)
 }
 
 /// One line of at most so many bytes, without control characters.
@@ -428,6 +468,12 @@ fn plain(line: &str, limit_bytes: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const SERVER: &str = "http://127.0.0.1:8080";
+
+    fn say(failure: &Failure) -> Said {
+        super::say(failure, SERVER)
+    }
 
     #[track_caller]
     fn check(kind: SourceErrorKind, status: u16) {
@@ -465,7 +511,8 @@ mod tests {
         let said = say(&Failure::source(error.clone()));
         assert_eq!(
             said.body,
-            "not found: unknown revision v1.9.9\ndirect was not tried\n"
+            "not found: unknown revision v1.9.9\ndirect was not tried\n\
+             more: http://127.0.0.1:8080/-/causes/ver-unknown-revision\n"
         );
         error.0.kind = SourceErrorKind::Unreachable;
         let said = say(&Failure::source(error));
@@ -494,8 +541,9 @@ mod tests {
         assert_eq!(lines.len(), BODY_LINES);
         let url = "https://git.example/team/tool";
         assert_eq!(lines[0], format!("git.example/team/tool: {url}: {text}"));
-        assert_eq!(lines[6], rule);
-        assert!(lines[7].ends_with("`larder auth test git.example/team/tool`"));
+        assert_eq!(lines[5], rule);
+        assert!(lines[6].ends_with("`larder auth test git.example/team/tool`"));
+        assert_eq!(lines[7], format!("more: {SERVER}/-/causes/vcs-auth-https"));
     }
 
     #[test]
@@ -504,7 +552,7 @@ mod tests {
         let error = SourceError::new(SourceErrorKind::BadAnswer, text);
         let said = say(&Failure::source(error));
         assert!(said.body.starts_with(text), "{}", said.body);
-        assert_eq!(said.body.lines().count(), 4);
+        assert_eq!(said.body.lines().count(), 5);
     }
 
     #[test]
@@ -517,11 +565,14 @@ mod tests {
                 .collect();
             let said = say(&Failure::source(error));
             assert!(said.body.len() <= BODY_BYTES, "{}", said.body);
-            let last = said.body.lines().last().unwrap();
+            let [.., last, link] = &said.body.lines().collect::<Vec<_>>()[..] else {
+                panic!("{}", said.body);
+            };
             assert!(
                 last.starts_with("upstream's or the network's fault"),
                 "{last}"
             );
+            assert!(link.ends_with("/-/causes/proxy-upstream-unreachable"));
         };
         check(10, 10, 0);
         check(10, 5000, 0);

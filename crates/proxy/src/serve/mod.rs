@@ -5,6 +5,7 @@
 
 mod answers;
 mod body;
+mod cause;
 mod conditional;
 mod drain;
 mod error;
@@ -103,6 +104,8 @@ pub struct Parts {
     pub refresh_access: RefreshAccess,
     /// What the sources remember of repositories; those that know roots before those that know listings.
     pub refreshers: Vec<Arc<dyn Refresher>>,
+    /// The page of a cause in HTML, by its id, and their index by an empty one: what error bodies lead to.
+    pub cause_page: fn(&str) -> Option<String>,
 }
 
 /// How a server behaves.
@@ -136,6 +139,7 @@ struct Room {
     metrics: Arc<Metrics>,
     access_log: Arc<AccessLog>,
     refresh: RefreshDoor,
+    cause_page: fn(&str) -> Option<String>,
     options: ServeOptions,
     draining: AtomicBool,
 }
@@ -187,6 +191,7 @@ impl Server {
             sumdb: parts.sumdb,
             metrics: parts.metrics,
             access_log: parts.access_log,
+            cause_page: parts.cause_page,
             options,
             draining: AtomicBool::new(false),
         };

@@ -1,4 +1,4 @@
-//! `/-/…`: health, readiness, metrics. No module path can begin with it.
+//! `/-/…`: health, readiness, metrics, the pages of causes. No module path can begin with it.
 
 use std::sync::atomic::Ordering;
 
@@ -6,13 +6,23 @@ use http::{HeaderValue, Response, StatusCode, header};
 
 use super::Room;
 use super::body::AnswerBody;
+use super::cause::PAGES;
 use super::respond::{Reply, TEXT};
 use crate::observe::Outcome;
 
 /// The content type of OpenMetrics text.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+/// The content type of a page for people.
+const HTML: &str = "text/html; charset=utf-8";
+
 pub(super) fn answer(room: &Room, operation: &str) -> Reply {
+    if let Some(id) = operation.strip_prefix(PAGES)
+        && let Some(id) = id.strip_prefix('/')
+        && let Some(page) = (room.cause_page)(id)
+    {
+        return page_for_people(page);
+    }
     match operation {
         "healthz" => text(StatusCode::OK, "ok\n".into(), TEXT),
         "readyz" if room.draining.load(Ordering::Relaxed) => {
@@ -22,7 +32,7 @@ pub(super) fn answer(room: &Room, operation: &str) -> Reply {
         "metrics" => text(StatusCode::OK, room.metrics.render(), OPEN_METRICS),
         _ => text(
             StatusCode::NOT_FOUND,
-            "nothing here: /-/healthz, /-/readyz and /-/metrics are\n".into(),
+            "nothing here: /-/healthz, /-/readyz, /-/metrics and /-/causes/ are\n".into(),
             TEXT,
         ),
     }
@@ -33,10 +43,26 @@ pub(super) fn landing() -> Reply {
     text(
         StatusCode::OK,
         "This is Larder, a Go module proxy. Point the go command at it: GOPROXY=<this address>\n\
-         Health: /-/healthz  Readiness: /-/readyz  Metrics: /-/metrics\n"
+         Health: /-/healthz  Readiness: /-/readyz  Metrics: /-/metrics  \
+         Why a download fails: /-/causes/\n"
             .into(),
         TEXT,
     )
+}
+
+/// Our own words only, and nothing in them may run.
+fn page_for_people(page: String) -> Reply {
+    let mut reply = text(StatusCode::OK, page, HTML);
+    let headers = reply.response.headers_mut();
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'"),
+    );
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    reply
 }
 
 fn text(status: StatusCode, text: String, content_type: &'static str) -> Reply {

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use hyper::body::Incoming;
 
 use super::body::AnswerBody;
-use super::{Room, answers, error, files, operations, refresh, sumdb};
+use super::{Room, answers, cause, error, files, operations, refresh, sumdb};
 use crate::failure::Failure;
 use crate::fill::Fetch;
 use crate::gate::{Admitted, Caller, Way};
@@ -48,7 +48,7 @@ pub(super) async fn respond(
         Ok(reply) => reply,
         Err(failure) => {
             exchange.failed(&failure);
-            failed(room, &failure)
+            failed(room, &failure, &head)
         }
     };
     exchange.answered(reply.response.status(), reply.outcome, reply.source);
@@ -155,8 +155,9 @@ fn has_been_here(headers: &HeaderMap, instance: &str) -> bool {
     headers.contains_key(header::VIA) && source::has_passed_through(instance, via)
 }
 
-fn failed(room: &Room, failure: &Failure) -> Reply {
-    let said = error::say(failure);
+fn failed(room: &Room, failure: &Failure, head: &http::request::Parts) -> Reply {
+    let server = cause::server_address(head, room.options.tls.is_some());
+    let said = error::say(failure, &server);
     let mut response = Response::new(AnswerBody::whole(said.body));
     *response.status_mut() = said.status;
     let headers = response.headers_mut();
