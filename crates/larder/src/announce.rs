@@ -1,6 +1,7 @@
 //! What larder says when it can serve: its address, and the line for a developer's shell.
 
 use crate::settings::config::Config;
+use crate::shell::quoted;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// The one line on stdout. `address` is the one that was bound.
@@ -53,15 +54,6 @@ fn connectable(address: SocketAddr) -> SocketAddr {
         ip => ip,
     };
     SocketAddr::new(ip, address.port())
-}
-
-/// For a POSIX shell: as it is where nothing in it is special, else in single quotes.
-fn quoted(value: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/@%+,=".contains(&byte);
-    if value.bytes().all(is_plain) {
-        return value.into();
-    }
-    format!("'{}'", value.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]

@@ -12,8 +12,10 @@ mod go_env;
 mod logging;
 mod reference;
 mod settings;
+mod shell;
 mod terminal;
 mod timed_http;
+mod way_out;
 mod wiring;
 
 use command_line::{Action, Stop};

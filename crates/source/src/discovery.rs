@@ -45,6 +45,7 @@ use crate::{
 
 pub use govcs::GoVcs;
 use known_hosts::Known;
+pub use known_hosts::{NamedRepository, repository_named_by};
 use page::{Imports, MetaImport, NoMatch, is_below};
 
 /// What is read of a page; go-import elements stand at its beginning.

@@ -59,7 +59,9 @@ pub use credentials::{
 };
 pub use database_http::DatabaseHttp;
 pub use direct::{DirectSource, ModuleProxies};
-pub use discovery::{Discovery, DiscoveryOptions, GoVcs, VersionControl};
+pub use discovery::{
+    Discovery, DiscoveryOptions, GoVcs, NamedRepository, VersionControl, repository_named_by,
+};
 pub use error::{Asked, SourceError, SourceErrorKind, SourceFailure, TlsFault};
 pub use file::{FileSource, FolderLayout};
 pub use git::{

@@ -43,9 +43,21 @@ const PROTOCOLS: &[&str] = &["h2", "http/1.1"];
 /// Ends within the time-outs of `options`: each stage has its own, and what is tried after a failure runs
 /// side by side within one more.
 pub async fn diagnose(target: &Target, options: &Options) -> Report {
+    diagnose_over(target, options, &mut None).await
+}
+
+/// The same, where several targets of one host are examined one after the other with the same options: a
+/// connection that was found sound is kept and asked again, as go's own client does. Such a report tells
+/// of the request alone.
+pub async fn diagnose_over(
+    target: &Target,
+    options: &Options,
+    kept: &mut Option<KeptConnection>,
+) -> Report {
     let mut examination = Examination {
         target,
         options,
+        kept: kept.take(),
         report: Report {
             target: target.clone(),
             verdict: Verdict::Healthy,
@@ -60,6 +72,7 @@ pub async fn diagnose(target: &Target, options: &Options) -> Report {
     };
     // `None` is a broken stage, whose finding stands in the report.
     let _ = Box::pin(examination.run()).await;
+    *kept = examination.kept;
     let mut report = examination.report;
     report.verdict = match report.clients.go.ok {
         true => Verdict::Healthy,
@@ -71,7 +84,24 @@ pub async fn diagnose(target: &Target, options: &Options) -> Report {
 struct Examination<'a> {
     target: &'a Target,
     options: &'a Options,
+    kept: Option<KeptConnection>,
     report: Report,
+}
+
+/// A connection on which a request was answered, and which stands.
+pub struct KeptConnection {
+    http: Http,
+    route: Route,
+    handshake: Option<Handshake>,
+    chain: Vec<SentCertificate>,
+}
+
+impl KeptConnection {
+    /// Whether it leads to the host and port of this target, by its scheme.
+    pub fn leads_to(&self, target: &Target) -> bool {
+        let own = &self.route.target;
+        (own.scheme, &own.host, own.port) == (target.scheme, &target.host, target.port)
+    }
 }
 
 /// Counts a stage's time.
@@ -90,6 +120,12 @@ impl Clock {
 
 impl<'a> Examination<'a> {
     async fn run(&mut self) -> Option<()> {
+        if let Some(kept) = self.kept.take()
+            && kept.leads_to(self.target)
+            && self.asked_again(kept).await
+        {
+            return Some(());
+        }
         let (host, port) = match &self.options.forward_proxy {
             Some(proxy) => (proxy.host.clone(), proxy.port),
             None => (self.target.host.clone(), self.target.port),
@@ -117,6 +153,71 @@ impl<'a> Examination<'a> {
         }
     }
 
+    /// One more request over a connection that stands. False where it brought no answer, or one that is
+    /// worth a look at the whole way: then nothing of it is told.
+    async fn asked_again(&mut self, kept: KeptConnection) -> bool {
+        let clock = Clock::start();
+        let KeptConnection {
+            mut http,
+            route,
+            handshake,
+            chain,
+        } = kept;
+        let proxy_authorization = self.proxy_authorization(&route);
+        let manner = self.manner(&route, proxy_authorization.as_deref());
+        let time = self.options.timeouts.request;
+        let fetched = match http.fetch(self.target, &manner, time).await {
+            Ok(fetched) => fetched,
+            // It was waited for long enough.
+            Err(HttpFault::Silent) => {
+                self.report.handshake = handshake;
+                self.unanswered(&route, &clock, &HttpFault::Silent, "")
+                    .await;
+                return true;
+            }
+            Err(_) => return false,
+        };
+        if judge_answer(self.target, &fetched, self.options.expects).is_some() {
+            return false;
+        }
+        self.report.answer = Some(fetched.answer.clone());
+        self.report.handshake = handshake.clone();
+        self.report.chain = chain.clone();
+        let (status, evidence) = self.describe_answer(&fetched);
+        self.stage(StageName::Http, status, &clock, evidence);
+        self.kept = (!fetched.is_cut).then_some(KeptConnection {
+            http,
+            route,
+            handshake,
+            chain,
+        });
+        true
+    }
+
+    fn is_proxied(&self, route: &Route) -> bool {
+        let proxy = route.proxy.as_ref();
+        self.target.scheme == Scheme::Http
+            && proxy.is_some_and(|proxy| proxy.kind == ProxyKind::Http)
+    }
+
+    fn proxy_authorization(&self, route: &Route) -> Option<String> {
+        let proxy = route.proxy.as_ref();
+        proxy
+            .filter(|_| self.is_proxied(route))
+            .and_then(ForwardProxy::authorization)
+    }
+
+    fn manner<'b>(&self, route: &Route, proxy_authorization: Option<&'b str>) -> Manner<'b>
+    where
+        'a: 'b,
+    {
+        Manner {
+            authorization: self.target.authorization(),
+            is_proxied: self.is_proxied(route),
+            proxy_authorization,
+        }
+    }
+
     fn passed(&mut self, stage: StageName, clock: &Clock, evidence: Vec<String>) {
         self.stage(stage, StageStatus::Passed, clock, evidence);
     }
@@ -129,6 +230,7 @@ impl<'a> Examination<'a> {
         evidence: Vec<String>,
     ) {
         self.report.stages.push(Stage {
+            host: self.target.short_authority(),
             stage,
             status,
             ms: clock.ms(),
@@ -541,17 +643,8 @@ impl<'a> Examination<'a> {
         clock: &Clock,
         local: &str,
     ) -> Option<()> {
-        let proxy = route.proxy.as_ref();
-        let is_proxied = self.target.scheme == Scheme::Http
-            && proxy.is_some_and(|proxy| proxy.kind == ProxyKind::Http);
-        let proxy_authorization = proxy
-            .filter(|_| is_proxied)
-            .and_then(ForwardProxy::authorization);
-        let manner = Manner {
-            authorization: self.target.authorization(),
-            is_proxied,
-            proxy_authorization: proxy_authorization.as_deref(),
-        };
+        let proxy_authorization = self.proxy_authorization(route);
+        let manner = self.manner(route, proxy_authorization.as_deref());
         let time = self.options.timeouts.request;
         let fetched = match http.fetch(self.target, &manner, time).await {
             Ok(fetched) => fetched,
@@ -574,6 +667,12 @@ impl<'a> Examination<'a> {
             None => {
                 let (status, evidence) = self.describe_answer(&fetched);
                 self.stage(StageName::Http, status, clock, evidence);
+                self.kept = (!fetched.is_cut).then(|| KeptConnection {
+                    http,
+                    route: route.clone(),
+                    handshake: self.report.handshake.clone(),
+                    chain: self.report.chain.clone(),
+                });
                 Some(())
             }
             Some((mut judgement, go)) => {
@@ -617,8 +716,7 @@ impl<'a> Examination<'a> {
         )];
         let mut status = StageStatus::Passed;
         if let Led::Elsewhere(url) = &fetched.led {
-            evidence.push(format!("it leads to {url}, which was not followed"));
-            status = StageStatus::Warning;
+            evidence.push(format!("it leads to another host: {url}"));
         }
         if let Some(date) = fetched.date {
             let skew = self.options.now.as_second() - date.as_second();

@@ -4,13 +4,14 @@
 //! followed, only a few steps, only so many bytes, and no address of a private network unless that was
 //! asked for.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::certificate::Certificate;
-use crate::connect::connect;
+use crate::connect::Route;
 use crate::der::{Der, tag};
 use crate::dns::resolve;
+use crate::forward_proxy::{ForwardProxy, ProxyKind};
 use crate::http::{Http, Manner};
 use crate::options::{FetchIssuers, Options};
 use crate::target::{Scheme, Target};
@@ -100,30 +101,24 @@ async fn fetch(url: &str, options: &Options) -> Result<Vec<Certificate>, String>
     if target.scheme != Scheme::Http {
         return Err("not fetched: only plain http is followed".to_owned());
     }
-    let addresses = match target.address() {
-        Some(address) => vec![address],
-        None => {
-            resolve(&target.host, &options.resolvers, options.timeouts.dns)
-                .await
-                .addresses
-        }
-    };
-    let anywhere = options.fetch_issuers == FetchIssuers::FromAnywhere;
-    let Some(address) = addresses.iter().find(|it| anywhere || is_public(**it)) else {
-        return Err(match addresses.is_empty() {
-            true => "the name has no address".to_owned(),
-            false => "not fetched: it leads into a private network".to_owned(),
-        });
-    };
-    let address = SocketAddr::new(*address, target.port);
-    let stream = connect(address, options.timeouts.connect)
+    let route = route(&target, options).await?;
+    let connection = route
+        .open()
         .await
-        .map_err(|fault| fault.describe())?;
-    let mut http = Http::over(stream, false)
+        .map_err(|fault| format!("no way to it ({fault:?})"))?;
+    let mut http = Http::over(connection, false)
         .await
         .map_err(|fault| format!("{fault:?}"))?;
+    let proxy = route.proxy.as_ref();
+    let proxy = proxy.filter(|proxy| proxy.kind == ProxyKind::Http);
+    let proxy_authorization = proxy.and_then(ForwardProxy::authorization);
+    let manner = Manner {
+        is_proxied: proxy.is_some(),
+        proxy_authorization: proxy_authorization.as_deref(),
+        ..Manner::default()
+    };
     let fetched = http
-        .fetch(&target, &Manner::default(), options.timeouts.request)
+        .fetch(&target, &manner, options.timeouts.request)
         .await
         .map_err(|fault| format!("no answer ({fault:?})"))?;
     if fetched.answer.status != 200 {
@@ -134,6 +129,52 @@ async fn fetch(url: &str, options: &Options) -> Result<Vec<Certificate>, String>
         return Err("is no certificate".to_owned());
     }
     Ok(certificates)
+}
+
+/// The way to where an issuer lies: through the forward proxy if the server itself is reached through it.
+/// There the proxy looks names up, so that only addresses written as such can be judged.
+async fn route(target: &Target, options: &Options) -> Result<Route, String> {
+    let private = || "not fetched: it leads into a private network".to_owned();
+    let anywhere = options.fetch_issuers == FetchIssuers::FromAnywhere;
+    let may_ask = |address: &IpAddr| anywhere || is_public(*address);
+    let dialled = match &options.forward_proxy {
+        Some(proxy) => {
+            let is_this_machine = target.host == "localhost" && !anywhere;
+            if is_this_machine || target.address().is_some_and(|it| !may_ask(&it)) {
+                return Err(private());
+            }
+            let addresses = addresses(&proxy.host, options).await;
+            let first = addresses.first().copied();
+            (first.ok_or("the proxy has no address")?, proxy.port)
+        }
+        None => {
+            let addresses = addresses(&target.host, options).await;
+            let Some(address) = addresses.iter().find(|it| may_ask(it)) else {
+                return Err(match addresses.is_empty() {
+                    true => "the name has no address".to_owned(),
+                    false => private(),
+                });
+            };
+            (*address, target.port)
+        }
+    };
+    Ok(Route {
+        address: dialled.into(),
+        proxy: options.forward_proxy.clone(),
+        target: target.clone(),
+        time: options.timeouts.connect,
+    })
+}
+
+async fn addresses(host: &str, options: &Options) -> Vec<IpAddr> {
+    match host.parse() {
+        Ok(address) => vec![address],
+        Err(_) => {
+            resolve(host, &options.resolvers, options.timeouts.dns)
+                .await
+                .addresses
+        }
+    }
 }
 
 /// DER, PEM, or the certificates of a PKCS #7 message.

@@ -32,7 +32,7 @@ mod target;
 pub mod trust;
 pub mod verify;
 
-pub use diagnose::diagnose;
+pub use diagnose::{KeptConnection, diagnose, diagnose_over};
 pub use forward_proxy::{ForwardProxy, ForwardProxyError, ProxyKind};
 pub use go_debug::GoDebug;
 pub use options::{Expects, FetchIssuers, Options, Resolvers, Timeouts, public_roots};

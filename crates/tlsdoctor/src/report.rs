@@ -43,6 +43,8 @@ pub enum Verdict {
 /// One step of the diagnosis.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Stage {
+    /// Of which host: the target's, or one that it led to.
+    pub host: String,
     /// Which.
     pub stage: StageName,
     /// How it ended.

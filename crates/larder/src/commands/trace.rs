@@ -11,13 +11,13 @@ mod walk;
 use super::Outcome;
 use crate::command_line::Form;
 use crate::go_env::GoEnv;
-use crate::go_env::effective;
 use crate::settings::complaint::Complaint;
 use crate::settings::environment::Environment;
 use crate::timed_http::{TimedClient, TimedOptions};
+use crate::way_out;
 use crate::{terminal, wiring};
 use gomod::{ModulePath, Query};
-use source::{HttpProxies, Netrc, TlsRoots, TlsSettings};
+use source::TlsRoots;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -80,27 +80,12 @@ fn refuse(complaint: Complaint) -> Outcome {
 /// A client that goes where go's own would: its HTTP proxies, its certificates, its passwords.
 pub(crate) fn client(go_env: &GoEnv, ca_file: Option<&PathBuf>) -> Result<TimedClient, Complaint> {
     let environment = go_env.environment();
-    let value = |name: &str| effective::value(go_env, name);
-    let roots = TlsRoots::load(&TlsSettings {
-        ssl_cert_file: environment.path("SSL_CERT_FILE"),
-        ssl_cert_dir: environment.text("SSL_CERT_DIR"),
-    });
+    let roots = TlsRoots::load(&way_out::tls_settings(environment));
     let extra: Vec<PathBuf> = ca_file.into_iter().cloned().collect();
     let roots = roots.with_files(&extra).map_err(Complaint::from_error)?;
     let tls = roots.client_config().map_err(Complaint::from_error)?;
-    let http_proxies = HttpProxies::parse(
-        &value("HTTP_PROXY"),
-        &value("HTTPS_PROXY"),
-        &value("NO_PROXY"),
-    )
-    .map_err(Complaint::from_error)?;
-    let netrc_file = environment
-        .path("NETRC")
-        .or_else(|| Some(environment.path("HOME")?.join(".netrc")));
-    let netrc = match netrc_file {
-        Some(file) => Netrc::load(&file).map_err(Complaint::from_error)?,
-        None => Netrc::default(),
-    };
+    let http_proxies = way_out::http_proxies(environment).map_err(Complaint::from_error)?;
+    let netrc = way_out::netrc(environment).map_err(Complaint::from_error)?;
     Ok(TimedClient::new(TimedOptions {
         tls: Arc::new(tls),
         http_proxies,

@@ -9,13 +9,14 @@ use super::environment::Environment;
 use super::file::{CredentialTable, SecretPlace, WrittenGrant, WrittenSecret};
 use super::origin::Origin;
 use super::written::{Layers, Written};
+use crate::way_out;
 use gomod::SafeUrl;
 use source::{
     BookSource, CredentialBook, CredentialCommand, CredentialPlace, CredentialRule, GithubApp,
     Grant, Netrc, Secret, SecretSource,
 };
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
@@ -59,7 +60,10 @@ pub(super) fn source(written: &Written, environment: &Environment) -> BookSource
     let config = written.draft.config.clone();
     let (layers, environment) = (written.layers.clone(), environment.clone());
     BookSource {
-        files: config.into_iter().chain(netrc_file(&environment)).collect(),
+        files: config
+            .into_iter()
+            .chain(way_out::netrc_file(&environment))
+            .collect(),
         read: Arc::new(move || read_again(&layers, &environment)),
     }
 }
@@ -85,20 +89,10 @@ fn read_again(layers: &Layers, environment: &Environment) -> Result<CredentialBo
     Err(texts.join("; "))
 }
 
-/// As cmd/go's `auth` package: `NETRC`, else `.netrc` in the home folder.
-fn netrc_file(environment: &Environment) -> Option<PathBuf> {
-    environment
-        .path("NETRC")
-        .or_else(|| Some(environment.path("HOME")?.join(".netrc")))
-}
-
 /// A netrc file that is not there holds nothing; one that can't be read is worth a word, because requests will
 /// lack passwords.
 pub(super) fn netrc(environment: &Environment, warnings: &mut Vec<String>) -> Netrc {
-    let Some(path) = netrc_file(environment) else {
-        return Netrc::default();
-    };
-    Netrc::load(&path).unwrap_or_else(|error| {
+    way_out::netrc(environment).unwrap_or_else(|error| {
         warnings.push(format!("the netrc file is not used: {error}"));
         Netrc::default()
     })

@@ -11,11 +11,12 @@ use super::file::{UpstreamTable, WrittenCredentials};
 use super::origin::Origin;
 use super::value::HostPort;
 use super::written::Written;
+use crate::way_out;
 use gomod::{ProxyEntry, ProxyList, SafeUrl};
 use proxy::refresh::access::RefreshAccess;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use source::{CredentialBook, HttpProxies, SECRET_VARIABLES, Secret, TlsSettings, is_this_server};
+use source::{CredentialBook, HttpProxies, SECRET_VARIABLES, Secret, is_this_server};
 use std::io::Read as _;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
@@ -108,7 +109,7 @@ impl Resolver<'_> {
             stall_timeout: draft.stall_timeout.expect(HAS_DEFAULT),
             prefetch_bytes_per_second: draft.prefetch_bytes_per_second.expect(HAS_DEFAULT),
             upstream_concurrency: draft.upstream_concurrency.expect(HAS_DEFAULT),
-            tls_settings: self.tls_settings(),
+            tls_settings: way_out::tls_settings(self.environment),
             ca_file,
             http_proxies: http_proxies?,
             netrc,
@@ -388,25 +389,8 @@ impl Resolver<'_> {
         Some(ca_file)
     }
 
-    fn tls_settings(&self) -> TlsSettings {
-        TlsSettings {
-            ssl_cert_file: self.environment.path("SSL_CERT_FILE"),
-            ssl_cert_dir: self.environment.text("SSL_CERT_DIR"),
-        }
-    }
-
-    /// As Go's `httpproxy.FromEnvironment`: the upper-case name first.
     fn http_proxies(&mut self) -> Option<HttpProxies> {
-        let value = |names: &[&'static str]| match self.environment.first(names) {
-            Some((_, text)) => text,
-            None => String::new(),
-        };
-        let parsed = HttpProxies::parse(
-            &value(&["HTTP_PROXY", "http_proxy"]),
-            &value(&["HTTPS_PROXY", "https_proxy"]),
-            &value(&["NO_PROXY", "no_proxy"]),
-        );
-        match parsed {
+        match way_out::http_proxies(self.environment) {
             Ok(proxies) => Some(proxies),
             Err(error) => {
                 let text = format!("`{}` is of no use: {}", error.what, error.reason);

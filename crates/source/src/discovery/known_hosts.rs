@@ -25,6 +25,45 @@ pub(super) enum Known {
     Impossible(String),
 }
 
+/// A repository that a module path names by itself, without anybody being asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedRepository {
+    /// Which program fetches it.
+    pub system: VersionControl,
+    /// The import path of its root.
+    pub root: String,
+    /// By which protocol, where that is known.
+    pub scheme: Option<&'static str>,
+    /// Host and path.
+    pub address: String,
+}
+
+/// The repository that a path names: hosts that Go knows, and elements such as `repo.git`. `None` if the
+/// path's host must be asked.
+///
+/// The error is Go's, of a path below a known host that can hold no repository.
+pub fn repository_named_by(path: &str) -> Option<Result<NamedRepository, String>> {
+    Some(match find(path)? {
+        Known::At { system, root, url } => Ok(NamedRepository {
+            system,
+            root,
+            scheme: Some("https"),
+            address: url.trim_start_matches("https://").to_owned(),
+        }),
+        Known::SomehowAt {
+            system,
+            root,
+            address,
+        } => Ok(NamedRepository {
+            system,
+            root,
+            scheme: None,
+            address,
+        }),
+        Known::Impossible(words) => Err(words),
+    })
+}
+
 /// What is known of a path; `None` if its host must be asked.
 pub(super) fn find(path: &str) -> Option<Known> {
     for host in HOSTS {

@@ -14,6 +14,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
+/// A client that keeps its side open for longer after an alert is left all the same.
+const LEAVE_TAKING: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// How a TLS server of the lab is set up.
 pub(crate) struct TlsServer {
     shown: Arc<dyn ResolvesServerCert>,
@@ -206,8 +209,9 @@ async fn pass(stream: TcpStream, door: Door) -> Option<TcpStream> {
 }
 
 async fn accept(stream: TcpStream, acceptor: &TlsAcceptor, behind: Behind) {
-    let Ok(mut stream) = acceptor.accept(stream).await else {
-        return;
+    let mut stream = match acceptor.accept(stream).into_fallible().await {
+        Ok(stream) => stream,
+        Err((_, stream)) => return leave(stream).await,
     };
     match behind {
         Behind::Web(web) => web::serve(stream, web).await,
@@ -226,6 +230,16 @@ async fn accept(stream: TcpStream, acceptor: &TlsAcceptor, behind: Behind) {
             }
         }
     }
+}
+
+/// Ends a connection whose handshake failed. What the client sent meanwhile (with TLS 1.3 that may be its
+/// request) is read first: a socket that is closed with unread bytes resets, and the alert that is under
+/// way would be lost.
+async fn leave(mut stream: TcpStream) {
+    let _ = stream.shutdown().await;
+    let mut buffer = [0; 1024];
+    let drained = async { while stream.read(&mut buffer).await.is_ok_and(|count| count > 0) {} };
+    let _ = tokio::time::timeout(LEAVE_TAKING, drained).await;
 }
 
 /// Rustls would check that key and certificate belong together; the lab wants what it says.

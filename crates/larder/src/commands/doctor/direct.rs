@@ -15,15 +15,9 @@ use std::time::{Duration, Instant};
 use tlsdoctor::{Answer, Expects, StageStatus};
 use url::Url;
 
-/// Hosts whose repositories the path itself names (cmd/go/internal/vcs).
-const KNOWN_HOSTS: [&str; 2] = ["github.com", "bitbucket.org"];
-
 /// Whether the path's host is asked for a page.
 pub(super) fn has_own_page(path: &ModulePath) -> bool {
-    let host = path.as_str().split('/').next().unwrap_or_default();
-    !KNOWN_HOSTS.contains(&host)
-        && !path.as_str().contains(".git/")
-        && !path.as_str().ends_with(".git")
+    source::repository_named_by(path.as_str()).is_none()
 }
 
 /// A `go-import` element.

@@ -75,13 +75,12 @@ impl Examined {
 
     /// Takes over what a connection showed. Its findings come after those that are there.
     pub(super) fn take(&mut self, report: Report) {
-        let host = report.target.short_authority();
         for stage in &report.stages {
             self.stages.push(Stage {
                 name: stage.stage.name(),
                 status: stage.status,
                 ms: stage.ms,
-                of: Some(host.clone()),
+                of: Some(stage.host.clone()),
                 evidence: stage.evidence.clone(),
             });
         }

@@ -5,14 +5,15 @@ use super::examined::{Examined, Stage, finding};
 use super::go_words;
 use super::machine::Machine;
 use super::module::{Failure, answered};
+use crate::way_out;
 use async_trait::async_trait;
 use bytes::Bytes;
 use diagnosis::{Confidence, Subject};
 use gomod::zip::{Limits, ZipError, check_and_hash};
 use gomod::{FileKind, ModulePath, ModuleVersion, SafeUrl, Version, ZipHash, modfile};
 use source::{
-    AddressGuard, Sink, SinkError, Source as _, SourceErrorKind, SourceName, TlsRoots, TlsSettings,
-    Upstream, UpstreamOptions,
+    AddressGuard, Sink, SinkError, Source as _, SourceErrorKind, SourceName, TlsRoots, Upstream,
+    UpstreamOptions,
 };
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -453,10 +454,7 @@ pub(super) async fn whole(
 /// Larder's own client, which asks once and waits little.
 fn upstream(machine: &Machine, base: &SafeUrl) -> Option<Upstream> {
     let environment = machine.go_env.environment();
-    let roots = TlsRoots::load(&TlsSettings {
-        ssl_cert_file: environment.path("SSL_CERT_FILE"),
-        ssl_cert_dir: environment.text("SSL_CERT_DIR"),
-    });
+    let roots = TlsRoots::load(&way_out::tls_settings(environment));
     let mut options = UpstreamOptions::new("doctor", roots);
     options.attempts = 1;
     options.stall_timeout = Duration::from_secs(10);

@@ -2,16 +2,19 @@
 //! and the one way to examine a connection with them.
 
 use super::Question;
+use super::environment;
 use super::examined::finding;
 use super::godebug::Godebug;
 use crate::go_env::{GoEnv, effective};
 use crate::settings::complaint::Complaint;
 use crate::settings::environment::Environment;
 use crate::terminal;
+use crate::way_out;
 use diagnosis::{Confidence, Subject};
 use gomod::sumdb::SumdbSetting;
-use gomod::{PathPatterns, ProxyEntry, SafeUrl};
-use source::{HttpProxies, Netrc};
+use gomod::{ModulePath, PathPatterns, ProxyEntry, SafeUrl};
+use parking_lot::Mutex;
+use source::{HttpProxies, Netrc, TlsSettings};
 use std::io::IsTerminal as _;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -19,8 +22,8 @@ use std::sync::Arc;
 use std::time::Instant;
 use tlsdoctor::trust::{TrustContent, TrustSettings, TrustStore};
 use tlsdoctor::{
-    ClientVerdict, Clients, Expects, FetchIssuers, ForwardProxy, Options, Report, Resolvers, Stage,
-    StageName, StageStatus, Target, Verdict,
+    ClientVerdict, Clients, Expects, FetchIssuers, ForwardProxy, KeptConnection, Options, Report,
+    Resolvers, Stage, StageName, StageStatus, Target, Verdict,
 };
 use url::Url;
 
@@ -37,6 +40,8 @@ pub(super) struct Machine {
     private_issuers: bool,
     ca_files: Vec<PathBuf>,
     godebug: Godebug,
+    /// Connections that were found sound, for what else is asked of their hosts.
+    kept: Mutex<Vec<KeptConnection>>,
     shows_progress: bool,
     /// The folder in which the command runs.
     pub(super) folder: PathBuf,
@@ -46,10 +51,13 @@ impl Machine {
     /// Reads the environment, the roots and the passwords. Nothing is dialled.
     pub(super) fn of(question: &Question, environment: &Environment) -> Result<Self, Complaint> {
         let go_env = GoEnv::read(environment);
-        let value = |name: &str| effective::value(&go_env, name);
+        let TlsSettings {
+            ssl_cert_file,
+            ssl_cert_dir,
+        } = way_out::tls_settings(environment);
         let settings = TrustSettings {
-            ssl_cert_file: environment.path("SSL_CERT_FILE"),
-            ssl_cert_dir: environment.text("SSL_CERT_DIR"),
+            ssl_cert_file,
+            ssl_cert_dir,
             extra_files: question.ca_files.clone(),
             ..TrustSettings::default()
         };
@@ -65,17 +73,8 @@ impl Machine {
             }
         }
         // Values that name no proxy are told of where a target would go through it.
-        let proxies = HttpProxies::parse(
-            &value("HTTP_PROXY"),
-            &value("HTTPS_PROXY"),
-            &value("NO_PROXY"),
-        )
-        .unwrap_or_default();
-        let netrc = environment
-            .path("NETRC")
-            .or_else(|| Some(environment.path("HOME")?.join(".netrc")))
-            .and_then(|file| Netrc::load(&file).ok())
-            .unwrap_or_default();
+        let proxies = way_out::http_proxies(environment).unwrap_or_default();
+        let netrc = way_out::netrc(environment).unwrap_or_default();
         let git_trust = environment.path("GIT_SSL_CAINFO").map(|file| {
             Arc::new(TrustStore::load(&TrustSettings {
                 system: tlsdoctor::trust::System::Other,
@@ -96,6 +95,7 @@ impl Machine {
             private_issuers: question.private_issuers,
             ca_files: question.ca_files.clone(),
             godebug: Godebug::parse(&environment.text("GODEBUG").unwrap_or_default()),
+            kept: Mutex::default(),
             shows_progress: std::io::stderr().is_terminal(),
             folder: std::env::current_dir().unwrap_or_default(),
             go_env,
@@ -148,7 +148,8 @@ impl Machine {
         })
     }
 
-    /// Everything that the go environment would touch: each proxy of GOPROXY, and the checksum database.
+    /// Everything that the go environment would touch: each proxy of GOPROXY, the checksum database, and the
+    /// code hosts of private modules.
     pub(super) fn everything(&self) -> Vec<Service> {
         let entries = self.goproxy().unwrap_or_default();
         let mut services: Vec<Service> = entries
@@ -163,7 +164,38 @@ impl Machine {
         if let Some(url) = self.checksum_database_url() {
             services.push(Service::ChecksumDatabase(url));
         }
+        services.extend(self.code_hosts());
         services
+    }
+
+    /// Where go fetches what it asks no proxy for: the hosts of this folder's requirements that GONOPROXY
+    /// matches, and those that its patterns name themselves.
+    fn code_hosts(&self) -> Vec<Service> {
+        let go_mod = environment::go_mod(self);
+        let required = go_mod.iter().flat_map(|go_mod| &go_mod.require);
+        let required = required
+            .filter_map(|required| ModulePath::parse(required.path.as_str()).ok())
+            .filter(|path| self.matches("GONOPROXY", path.as_str()));
+        let patterns = self.value("GONOPROXY");
+        let named = patterns
+            .split(',')
+            .filter_map(|pattern| literal_host(pattern.trim()));
+        let mut found: Vec<CodeHost> = Vec::new();
+        let modules = required.map(|path| CodeHost {
+            host: host_of(path.as_str()).to_owned(),
+            module: Some(path),
+        });
+        let bare = named.map(|host| CodeHost {
+            host: host.to_owned(),
+            module: None,
+        });
+        for code_host in modules.chain(bare) {
+            if !found.iter().any(|known| known.host == code_host.host) {
+                found.push(code_host);
+            }
+        }
+        found.truncate(MOST_CODE_HOSTS);
+        found.into_iter().map(Service::CodeHost).collect()
     }
 
     /// Where the checksum database is reached without a proxy.
@@ -191,24 +223,10 @@ impl Machine {
             let _ = url.set_username(&login);
             let _ = url.set_password(Some(&password));
         }
-        let mut report = match Target::of(&url) {
-            Some(target) => self.diagnose_target(&target, expects, &self.trust).await,
+        match Target::of(&url) {
+            Some(target) => self.diagnose_given(&target, expects).await,
             None => self.unreachable_scheme(&url),
-        };
-        // What leads to another host is another connection, as it is for go.
-        for _ in 0..MOST_HOSTS {
-            let Some(next) = elsewhere(&report) else {
-                break;
-            };
-            let mut behind = self.diagnose_target(&next, expects, &self.trust).await;
-            let before = std::mem::take(&mut report.stages);
-            behind.stages = before.into_iter().chain(behind.stages).collect();
-            if let Some(answer) = &mut behind.answer {
-                answer.redirects.insert(0, next.to_string());
-            }
-            report = behind;
         }
-        report
     }
 
     /// The same as git would meet it, where git was told to trust others than go does.
@@ -221,9 +239,36 @@ impl Machine {
         )
     }
 
-    /// Examines a target of the command line.
+    /// Examines a target, and every host that it leads to: a redirect elsewhere is another connection, as it
+    /// is for go. The report is that of the last host, with the stages of all.
     pub(super) async fn diagnose_given(&self, target: &Target, expects: Expects) -> Report {
-        self.diagnose_target(target, expects, &self.trust).await
+        let mut report = self.diagnose_target(target, expects, &self.trust).await;
+        for _ in 0..MOST_HOSTS {
+            let Some(next) = elsewhere(&report) else {
+                break;
+            };
+            if is_on_this_network(&next) && !is_on_this_network(target) && !self.private_issuers {
+                report.stages.push(Stage {
+                    host: next.short_authority(),
+                    stage: StageName::Dns,
+                    status: StageStatus::Skipped,
+                    ms: 0.0,
+                    evidence: vec![format!(
+                        "{next} was not followed: it is an address of this network, and a stranger named it"
+                    )],
+                });
+                break;
+            }
+            self.say_progress(&next);
+            let mut behind = self.diagnose_target(&next, expects, &self.trust).await;
+            let before = std::mem::take(&mut report.stages);
+            behind.stages = before.into_iter().chain(behind.stages).collect();
+            if let Some(answer) = &mut behind.answer {
+                answer.redirects.insert(0, next.to_string());
+            }
+            report = behind;
+        }
+        report
     }
 
     async fn diagnose_target(
@@ -245,15 +290,32 @@ impl Machine {
             false => FetchIssuers::FromPublicAddresses,
         };
         options.witnesses = self.witnesses(target);
-        let report = tlsdoctor::diagnose(target, &options).await;
+        if !Arc::ptr_eq(trust, &self.trust) {
+            return self
+                .godebug
+                .applied(tlsdoctor::diagnose(target, &options).await);
+        }
+        let mut kept = self.take_kept(target);
+        let report = tlsdoctor::diagnose_over(target, &options, &mut kept).await;
+        let mut connections = self.kept.lock();
+        connections.extend(kept);
+        let surplus = connections.len().saturating_sub(MOST_KEPT);
+        connections.drain(..surplus);
+        drop(connections);
         self.godebug.applied(report)
+    }
+
+    fn take_kept(&self, target: &Target) -> Option<KeptConnection> {
+        let mut connections = self.kept.lock();
+        let place = connections.iter().position(|kept| kept.leads_to(target))?;
+        Some(connections.swap_remove(place))
     }
 
     /// Hosts that have nothing to do with the target, and that this machine would talk to anyway.
     fn witnesses(&self, target: &Target) -> Vec<Target> {
         let services = self.everything().into_iter();
         services
-            .filter_map(|service| Target::of(service.url().expose()))
+            .filter_map(|service| Target::of(service.url()?.expose()))
             .filter(|other| other.host != target.host && other.scheme == tlsdoctor::Scheme::Https)
             .take(2)
             .collect()
@@ -310,21 +372,56 @@ impl Machine {
 pub(super) enum Service {
     ModuleProxy(SafeUrl),
     ChecksumDatabase(SafeUrl),
+    CodeHost(CodeHost),
+}
+
+/// Where private modules are fetched from.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct CodeHost {
+    /// The first element of module paths; it has no port.
+    pub(super) host: String,
+    /// A module of it that this folder's go.mod requires.
+    pub(super) module: Option<ModulePath>,
 }
 
 impl Service {
-    pub(super) fn url(&self) -> &SafeUrl {
+    /// What stands in the environment; a code host is named by paths and patterns only.
+    pub(super) fn url(&self) -> Option<&SafeUrl> {
         match self {
-            Self::ModuleProxy(url) | Self::ChecksumDatabase(url) => url,
+            Self::ModuleProxy(url) | Self::ChecksumDatabase(url) => Some(url),
+            Self::CodeHost(_) => None,
         }
     }
 }
 
+fn host_of(path: &str) -> &str {
+    path.split('/').next().unwrap_or_default()
+}
+
+/// The host that a pattern of GOPRIVATE begins with, where it is one: `*.corp.example` is many.
+fn literal_host(pattern: &str) -> Option<&str> {
+    let host = host_of(pattern);
+    let is_one = host.contains('.') && !host.contains(['*', '?', '[', '\\']);
+    is_one.then_some(host)
+}
+
 impl std::fmt::Display for Service {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.url().fmt(f)
+        match self {
+            Self::ModuleProxy(url) | Self::ChecksumDatabase(url) => url.fmt(f),
+            Self::CodeHost(CodeHost {
+                module: Some(path), ..
+            }) => path.fmt(f),
+            Self::CodeHost(CodeHost { host, module: None }) => write!(f, "https://{host}"),
+        }
     }
 }
+
+/// So many connections are kept open at once.
+const MOST_KEPT: usize = 8;
+
+/// So many code hosts are looked at where no target was named.
+const MOST_CODE_HOSTS: usize = 8;
 
 /// So many hosts are followed from one request; go ends after ten redirects too.
 const MOST_HOSTS: usize = 10;
@@ -386,6 +483,7 @@ fn failed(
     Report {
         verdict: Verdict::Faulty,
         stages: vec![Stage {
+            host: target.short_authority(),
             stage,
             status: StageStatus::Failed,
             ms: start.elapsed().as_secs_f64() * 1000.0,
@@ -402,5 +500,23 @@ fn failed(
         repair: None,
         answer: None,
         target,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::literal_host;
+
+    #[test]
+    fn a_pattern_names_a_host_where_it_could_mean_no_other() {
+        let check = |pattern: &str, expected: Option<&str>| {
+            assert_eq!(literal_host(pattern), expected, "{pattern}");
+        };
+        check("git.corp.example", Some("git.corp.example"));
+        check("github.com/corp/*", Some("github.com"));
+        check("*.corp.example", None);
+        check("git?.corp.example/team", None);
+        check("corp", None);
+        check("", None);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::examined::{Examined, Stage, finding};
 use super::files::{self, Found};
-use super::machine::{Machine, Service};
+use super::machine::{CodeHost, Machine, Service};
 use super::{checksums, direct, environment, go_words, toolchain};
 use diagnosis::{Confidence, Finding, Subject};
 use gomod::{FallBack, ModulePath, ProxyEntry, SafeUrl};
@@ -80,9 +80,13 @@ async fn portal(machine: &Machine, target: &Target, examined: &mut Examined) -> 
 
 /// A service that the environment names, asked for something that it must be able to answer.
 pub(super) async fn examine_service(machine: &Machine, service: &Service) -> Examined {
+    if let Service::CodeHost(code_host) = service {
+        return Box::pin(examine_code_host(machine, code_host)).await;
+    }
     let mut examined = Examined::new(service.to_string());
+    let host = service.url().and_then(SafeUrl::host);
     let subject = Subject {
-        host: service.url().host().map(str::to_owned),
+        host: host.map(str::to_owned),
         ..Subject::default()
     };
     let failure = match service {
@@ -99,11 +103,28 @@ pub(super) async fn examine_service(machine: &Machine, service: &Service) -> Exa
         Service::ChecksumDatabase(base) => {
             checksums::head(machine, base, &mut examined).await.err()
         }
+        Service::CodeHost(_) => None,
     };
     if let Some(failure) = failure {
         fail(&mut examined, failure);
     }
     examined
+}
+
+/// Where private modules are: the way to one of them as go goes it, or the host alone.
+async fn examine_code_host(machine: &Machine, code_host: &CodeHost) -> Examined {
+    if let Some(path) = &code_host.module {
+        let mut examined = Examined::new(path.to_string());
+        if let Err(failure) = direct::examine(machine, path, &mut examined).await {
+            fail_module(&mut examined, path, "latest", failure);
+        }
+        return examined;
+    }
+    let address = format!("https://{}/", code_host.host);
+    match Target::parse(&address) {
+        Ok(target) => examine_host(machine, &target).await,
+        Err(_) => Examined::new(address),
+    }
 }
 
 /// A module: every source in the order in which go asks them, then the checksum database.

@@ -7,6 +7,7 @@ use crate::go_env::effective::without_passwords;
 use crate::go_env::user_file::{self, Change, Wanted};
 use crate::settings::complaint::Complaint;
 use crate::settings::environment::Environment;
+use crate::shell;
 use crate::terminal;
 use gomod::ProxyList;
 use serde_json::json;
@@ -272,7 +273,7 @@ fn emitted(emit: Emit, wanted: &Wanted) -> String {
         }
         Emit::Direnv => {
             for (name, value) in set {
-                let _ = writeln!(text, "export {name}='{}'", value.replace('\'', r"'\''"));
+                let _ = writeln!(text, "export {name}={}", shell::quoted(value));
             }
         }
     }

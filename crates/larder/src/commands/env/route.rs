@@ -8,6 +8,7 @@ use crate::go_env::effective;
 use crate::settings::complaint::Complaint;
 use crate::settings::environment::Environment;
 use crate::terminal;
+use crate::way_out;
 use gomod::sumdb::SumdbSetting;
 use gomod::{FallBack, ModulePath, PathPatterns, ProxyEntry, SafeUrl};
 use serde::Serialize;
@@ -68,12 +69,8 @@ pub(crate) fn route(environment: &Environment, module_path: &ModulePath, form: F
 fn of(go_env: &GoEnv, module_path: &ModulePath) -> Result<Route, Complaint> {
     let value = |name: &str| effective::value(go_env, name);
     let matches = |name: &str| PathPatterns::parse(&value(name)).matches(module_path.as_str());
-    let http_proxies = HttpProxies::parse(
-        &value("HTTP_PROXY"),
-        &value("HTTPS_PROXY"),
-        &value("NO_PROXY"),
-    )
-    .map_err(Complaint::from_error)?;
+    let http_proxies =
+        way_out::http_proxies(go_env.environment()).map_err(Complaint::from_error)?;
     let entries = effective::proxies(go_env).ok_or_else(|| {
         Complaint::new("GOPROXY is empty or no list that go accepts")
             .hint("`larder env` says where it is set")
@@ -126,25 +123,29 @@ fn direct(go_env: &GoEnv, module_path: &ModulePath, http_proxies: &HttpProxies, 
         true => "https, or http without TLS (GOINSECURE)",
         false => "https",
     };
-    let names_repository = path.split('/').any(|element| element.ends_with(".git"));
-    let (target, learns) = if matches!(host, "github.com" | "bitbucket.org") {
-        let root: Vec<&str> = path.split('/').take(3).collect();
-        (
-            format!("https://{} (git)", root.join("/")),
+    let (target, learns) = match source::repository_named_by(path) {
+        Some(Ok(named)) => (
+            match named.scheme {
+                Some(scheme) => {
+                    format!("{scheme}://{} ({})", named.address, named.system.command())
+                }
+                None => format!(
+                    "{host} ({}, by the name in the path)",
+                    named.system.command()
+                ),
+            },
             "the repository's name and which revisions are fetched",
-        )
-    } else if names_repository {
-        (
-            format!("{host} (git, by the `.git` in the path)"),
-            "the repository's name and which revisions are fetched",
-        )
-    } else {
-        (
+        ),
+        Some(Err(impossible)) => (
+            format!("nobody: {impossible}"),
+            "nothing: go refuses the path before it asks",
+        ),
+        None => (
             format!(
                 "https://{path}?go-get=1 by {schemes}, then the repository that the page names (git)"
             ),
             "the module path; the repository's host learns which revisions are fetched",
-        )
+        ),
     };
     let asked = SafeUrl::parse(&format!("https://{host}/")).ok();
     Step {

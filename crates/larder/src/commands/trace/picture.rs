@@ -1,6 +1,7 @@
 //! The walk as a waterfall, and as curl commands.
 
 use super::walk::Walked;
+use crate::shell::quoted;
 use crate::timed_http::{Exchange, shown};
 use serde_json::json;
 use std::fmt::Write as _;
@@ -252,10 +253,6 @@ pub(super) fn curl(walked: &Walked, ca_file: Option<&Path>) -> String {
         let _ = writeln!(text, " {}", quoted(bare.as_str()));
     }
     text
-}
-
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 fn size(bytes: usize) -> String {
