@@ -174,6 +174,7 @@ async fn start(story: Story) -> Running {
         access_log: Arc::new(AccessLog::off()),
         refresh_access: RefreshAccess::default(),
         refreshers: Vec::new(),
+        cause_page: |_| None,
     };
     let options = ServeOptions {
         fresh: Duration::from_secs(60),
