@@ -365,6 +365,6 @@ mod tests {
         assert!(emitted(Emit::Docker, &wanted).contains("ENV GOPROXY=\"https://p.example\"\n"));
         assert!(emitted(Emit::GitHub, &wanted).starts_with("env:\n  GOFLAGS: \"-mod=readonly\"\n"));
         assert!(emitted(Emit::GitLab, &wanted).starts_with("variables:\n"));
-        assert!(emitted(Emit::Direnv, &wanted).contains("export GOPROXY='https://p.example'\n"));
+        assert!(emitted(Emit::Direnv, &wanted).contains("export GOPROXY=https://p.example\n"));
     }
 }
