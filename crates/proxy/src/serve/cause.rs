@@ -61,6 +61,7 @@ pub(super) fn of(failure: &Failure) -> &'static str {
         Failure::Offline { below: Some(_), .. } => "ver-unknown-revision",
         Failure::NotStored(_) | Failure::Offline { below: None, .. } => "proxy-offline",
         Failure::Source(error) => of_source(error),
+        Failure::MovedTag { .. } => "sum-mismatch-gosum",
         Failure::Unverified { error, .. } => of_verdict(error),
         Failure::Store(error) => match &**error {
             StoreError::DiskFull { .. } => "disk-full",
