@@ -20,7 +20,7 @@ const FOLDER: &str = "DIR";
 /// The flags of these commands alone.
 pub(super) const FLAGS: [&str; 6] = [QUARANTINED, SORT, LIST, REMOVE, REPAIR, SERVER];
 /// The commands.
-pub(super) const COMMANDS: [&str; 6] = ["cache", "ls", "pin", "verify", "warm", "import"];
+pub(super) const COMMANDS: [&str; 7] = ["cache", "ls", "pin", "gc", "verify", "warm", "import"];
 
 /// What was asked for.
 pub(super) fn action(matches: &ArgMatches) -> Result<Action, Stop> {
@@ -46,6 +46,9 @@ pub(super) fn action(matches: &ArgMatches) -> Result<Action, Stop> {
                 true => PinChange::Remove,
                 false => PinChange::Add,
             },
+        },
+        "gc" => Task::Gc {
+            dry_run: matches.get_flag(DRY_RUN),
         },
         "verify" => Task::Verify {
             selection: selection(matches)?,
@@ -153,6 +156,19 @@ pub(super) fn grammar(json: &dyn Fn() -> Arg) -> Grammar {
                 )
                 .arg(switch(REMOVE, "Remove these pins instead").conflicts_with(LIST))
                 .arg(switch(LIST, "Show the pins").conflicts_with(SUBJECT))
+                .arg(json())
+                .args(setting_flags()),
+        )
+        .subcommand(
+            Grammar::new("gc")
+                .about("Evict what the limits ask for, now")
+                .long_about(
+                    "Evict what was asked for longest ago until the cache folder is below `--cache-limit` and its file system \
+                     above `--disk-free`, as a running server does by itself. What is pinned stays: pins, private modules, and \
+                     versions that upstream no longer lists. Whoever reads a file reads on.\n\n\
+                     Exit status: 0 within the limits, 1 not, because the rest is pinned or cannot be read, 2 used wrongly.",
+                )
+                .arg(switch(DRY_RUN, "Say what would go; evict nothing"))
                 .arg(json())
                 .args(setting_flags()),
         )

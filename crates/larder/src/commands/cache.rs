@@ -2,6 +2,7 @@
 //!
 //! Each command works from the folder itself; none needs a server, and none disturbs one.
 
+mod gc;
 mod import;
 mod ls;
 mod pin;
@@ -13,7 +14,7 @@ mod warm;
 use super::{Outcome, settings};
 use crate::command_line::Form;
 use crate::settings::complaint::Complaint;
-use crate::settings::config::Config;
+use crate::settings::config::{Config, LogLevel};
 use crate::settings::environment::Environment;
 use crate::settings::resolve::Resolved;
 use crate::settings::written::Purpose;
@@ -35,6 +36,8 @@ pub(crate) enum Task {
     Pin { pins: Vec<Pin>, change: PinChange },
     /// Show the pins.
     PinList,
+    /// Evict what the limits ask for.
+    Gc { dry_run: bool },
     /// Read stored files again.
     Verify { selection: Selection, repair: bool },
     /// Fetch what files name.
@@ -124,7 +127,11 @@ pub(crate) fn run(
         Task::Warm { server, .. } => server.is_none(),
         // Of the checksum database.
         Task::Import { dry_run, .. } => !dry_run,
-        Task::Ls { .. } | Task::LsQuarantined | Task::Pin { .. } | Task::PinList => false,
+        Task::Ls { .. }
+        | Task::LsQuarantined
+        | Task::Pin { .. }
+        | Task::PinList
+        | Task::Gc { .. } => false,
     };
     let mut flags = flags.to_vec();
     if !asks_others {
@@ -141,11 +148,17 @@ pub(crate) fn run(
     if asks_others {
         terminal::warn(&warnings);
     }
-    let done = logging::install(config.log_format, config.log_level).and_then(|_log| match task {
+    // What is evicted is said by the command itself, and nothing is in a dry run.
+    let log_level = match task {
+        Task::Gc { .. } => LogLevel::Warn,
+        _ => config.log_level,
+    };
+    let done = logging::install(config.log_format, log_level).and_then(|_log| match task {
         Task::Ls { selection, sort } => ls::list(&config, selection, *sort, form),
         Task::LsQuarantined => ls::quarantined(&config, form),
         Task::Pin { pins, change } => pin::change(&config, pins, *change, form),
         Task::PinList => pin::list(&config, form),
+        Task::Gc { dry_run } => gc::gc(&config, *dry_run, form),
         Task::Verify { selection, repair } => verify::verify(&config, selection, *repair, form),
         Task::Warm { inputs, server } => warm::warm(&config, inputs, server.as_ref(), form),
         Task::Import { folder, dry_run } => import::import(&config, folder, *dry_run, form),

@@ -373,3 +373,31 @@ fn an_import_that_is_killed_leaves_a_sound_store_and_goes_on_where_it_was() {
     let verified = expect_status(cache(folder.path(), &["verify", "--json"]), 0);
     expect_parts(&verified.stdout, &["\"files\": 120"]);
 }
+
+#[test]
+fn gc_evicts_what_the_limit_asks_for_and_leaves_what_is_pinned() {
+    let other = Module::new("example.com/other", "v1.0.0");
+    let upstream = FakeUpstream::with(&[hello(), other.clone()]);
+    let larder = larder_over(&upstream);
+    fill(&larder, &hello());
+    fill(&larder, &other);
+    let folder = larder.cache_dir();
+    expect_status(cache(folder, &["pin", "example.com/hello@v1.0.0"]), 0);
+    let within = expect_status(cache(folder, &["gc", "--cache-limit", "1GiB"]), 0);
+    expect_parts(&within.stderr, &["0 files evicted"]);
+
+    let shown = cache(folder, &["gc", "--cache-limit", "1", "--dry-run"]);
+    let shown = expect_status(shown, 1);
+    expect_parts(&shown.stdout, &["example.com/other@v1.0.0 (zip)"]);
+    expect_parts(&shown.stderr, &["3 files would go", "the rest is pinned"]);
+    assert!(stored(&larder, &other, "zip").exists());
+
+    let gone = cache(folder, &["gc", "--cache-limit", "1", "--json"]);
+    let gone = expect_status(gone, 1);
+    let report: serde_json::Value = serde_json::from_str(&gone.stdout).unwrap();
+    assert_eq!(report["files"], 3, "{report}");
+    for extension in ["info", "mod", "zip"] {
+        assert!(!stored(&larder, &other, extension).exists());
+        assert!(stored(&larder, &hello(), extension).exists());
+    }
+}
