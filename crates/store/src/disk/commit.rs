@@ -237,7 +237,12 @@ impl CacheFolder {
             return later;
         }
         self.delete_all(deletions);
-        self.put_all(changed);
+        let put = self.put_all(changed);
+        // Before anyone hears of it: what was staged in memory must leave its room to the next fills.
+        drop(kept);
+        for (committed, reply) in put {
+            drop(reply.send(committed));
+        }
         later
     }
 
@@ -332,7 +337,11 @@ impl CacheFolder {
     }
 
     /// Writes records, gives files their names, and rewrites the lists of versions that are whole now.
-    fn put_all(&self, changed: BTreeMap<(Namespace, ModuleVersion), Changed<'_>>) {
+    /// What each commit came to is still to be told.
+    fn put_all(
+        &self,
+        changed: BTreeMap<(Namespace, ModuleVersion), Changed<'_>>,
+    ) -> Vec<(Result<Committed, StoreError>, Reply<Committed>)> {
         let mut completed = BTreeSet::new();
         let mut replies = Vec::new();
         for ((namespace, module), changed) in changed {
@@ -356,13 +365,15 @@ impl CacheFolder {
                 unlisted.insert((namespace, module_path), error);
             }
         }
-        for (key, mut put, reply) in replies {
+        let told = replies.into_iter().map(|(key, mut put, reply)| {
             let module = (key.namespace, key.module.path().clone());
             if let Some(error) = unlisted.get(&module) {
                 put = put.and_then(|_| Err(again(error)));
             }
-            drop(reply.send(put.map_err(|error| StoreError::Io(error).in_folder(&self.dir))));
-        }
+            let committed = put.map_err(|error| StoreError::Io(error).in_folder(&self.dir));
+            (committed, reply)
+        });
+        told.collect()
     }
 
     fn put_version(
