@@ -22,7 +22,7 @@ use super::deadline::Deadline;
 use crate::observe::Exchange;
 use crate::serve::WRITE_PATIENCE;
 
-/// Whether [`file`] works here.
+/// Whether [`file()`] works here.
 pub(super) const CAN_SEND_FILES: bool = cfg!(target_os = "linux");
 
 /// Writes `head` and `body`, together where the socket has room for both.
