@@ -210,7 +210,15 @@ impl Machine {
             Ok(line.trim_start_matches([' ', '\t', ':']).to_owned())
         };
         let mut commit = said("git", &["rev-parse", "--short=10", "HEAD"])?;
-        if !said("git", &["status", "--porcelain", "--untracked-files=no"])?.is_empty() {
+        // The results themselves grow with each part of a run.
+        let changed = [
+            "status",
+            "--porcelain",
+            "--untracked-files=no",
+            "--",
+            ":!bench",
+        ];
+        if !said("git", &changed)?.is_empty() {
             commit.push_str("-changed");
         }
         let memory_kib = field("/proc/meminfo", "MemTotal")?;
