@@ -19,6 +19,7 @@ pub(crate) fn fill(folder: &Path, files: usize) -> Filled {
     const AT_ONCE: usize = 8;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
+        .enable_all()
         .build()
         .unwrap();
     let store = DiskStore::open(folder).unwrap();
