@@ -184,7 +184,14 @@ fn store(
             (tier, upkeep(Arc::new(move |key| memory.forget(key))))
         }
     };
-    let limits = limits(config);
+    let limits = match config.offline {
+        // Nothing could be brought back, so that nothing goes.
+        true => Limits {
+            cache_bytes: None,
+            free: FreeFloor::Bytes(0),
+        },
+        false => limits(config),
+    };
     metrics.store_limit(limits.cache_bytes);
     let usage = Usage::of(&config.cache_dir, &limits);
     let store: Arc<dyn Store> = Arc::new(Tended::new(tiers, Arc::clone(&usage)));
@@ -203,14 +210,8 @@ fn store(
     Ok((store, upkeep))
 }
 
-/// What the folder may hold. Offline nothing could be brought back, so that nothing goes.
+/// What the folder may hold.
 pub(crate) fn limits(config: &Config) -> Limits {
-    if config.offline {
-        return Limits {
-            cache_bytes: None,
-            free: FreeFloor::Bytes(0),
-        };
-    }
     Limits {
         cache_bytes: config.cache_limit_bytes,
         free: config

@@ -99,8 +99,8 @@ pub struct Evicted {
 
 /// Hears of each eviction, and of how much is stored.
 pub trait EvictionObserver: Send + Sync {
-    /// A file went.
-    fn evicted(&self, reason: Reason, bytes: u64);
+    /// A file went; of a plan, it would go.
+    fn evicted(&self, key: &FileKey, reason: Reason, bytes: u64);
     /// So many bytes of module files are stored.
     fn stored_bytes(&self, bytes: u64);
 }
@@ -245,6 +245,13 @@ pub struct Evictor {
     parts: EvictorParts,
 }
 
+/// Whether files go, or are only named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Errand {
+    Evict,
+    Plan,
+}
+
 /// How much is to go, and why.
 #[derive(Clone, Copy, Debug)]
 struct Excess {
@@ -352,6 +359,18 @@ impl Evictor {
     /// # Errors
     /// Where the pins or the folder cannot be read: then nothing goes.
     pub async fn run(&self) -> Result<Evicted, StoreError> {
+        self.carry(Errand::Evict).await
+    }
+
+    /// What [`Self::run`] would do; nothing goes.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub async fn plan(&self) -> Result<Evicted, StoreError> {
+        self.carry(Errand::Plan).await
+    }
+
+    async fn carry(&self, errand: Errand) -> Result<Evicted, StoreError> {
         let survey = self.survey().await?;
         let usage = &self.parts.usage;
         usage
@@ -364,18 +383,20 @@ impl Evictor {
         };
         if let Some(excess) = self.excess(survey.stored_bytes)? {
             let cut = survey.cut(excess.bytes);
-            self.evict(survey.table, cut, excess.reason, &mut evicted)
+            self.evict(errand, survey.table, cut, excess.reason, &mut evicted)
                 .await?;
             evicted.left_bytes = evicted.left_bytes.saturating_sub(evicted.bytes);
             let must = self.excess(evicted.left_bytes)?;
             evicted.short_bytes = must.map_or(0, |_| excess.bytes.saturating_sub(evicted.bytes));
-            tracing::info!(
-                reason = excess.reason.name(),
-                files = evicted.files,
-                bytes = evicted.bytes,
-                left_bytes = evicted.left_bytes,
-                "evicted what was asked for longest ago"
-            );
+            if errand == Errand::Evict {
+                tracing::info!(
+                    reason = excess.reason.name(),
+                    files = evicted.files,
+                    bytes = evicted.bytes,
+                    left_bytes = evicted.left_bytes,
+                    "evicted what was asked for longest ago"
+                );
+            }
         } else {
             let last_uses = Arc::clone(usage);
             blocking(move || last_uses.last_use.retain_asked(survey.table)).await?;
@@ -470,6 +491,7 @@ impl Evictor {
     /// The second walk: deletes what the cut names.
     async fn evict(
         &self,
+        errand: Errand,
         mut table: LastUseTable,
         cut: Cut,
         reason: Reason,
@@ -515,12 +537,15 @@ impl Evictor {
                     };
                     let store = Arc::clone(&self.parts.store);
                     deletions.spawn(async move {
-                        let deleted = store.delete(&file.key).await;
+                        let deleted = match errand {
+                            Errand::Evict => store.delete(&file.key).await,
+                            Errand::Plan => Ok(true),
+                        };
                         (file, deleted)
                     });
                 }
                 Some(done) = deletions.join_next() => {
-                    if let Err(error) = self.evicted(done, reason, evicted) {
+                    if let Err(error) = self.evicted(errand, done, reason, evicted) {
                         failure = Some(error);
                         // Ends the walk.
                         candidates.close();
@@ -529,7 +554,7 @@ impl Evictor {
             }
         }
         while let Some(done) = deletions.join_next().await {
-            if let Err(error) = self.evicted(done, reason, evicted) {
+            if let Err(error) = self.evicted(errand, done, reason, evicted) {
                 failure = Some(error);
             }
         }
@@ -540,6 +565,7 @@ impl Evictor {
 
     fn evicted(
         &self,
+        errand: Errand,
         done: Result<(WalkedFile, Result<bool, StoreError>), tokio::task::JoinError>,
         reason: Reason,
         evicted: &mut Evicted,
@@ -550,14 +576,18 @@ impl Evictor {
         }
         evicted.files += 1;
         evicted.bytes += file.len_bytes;
-        self.parts.observer.evicted(reason, file.len_bytes);
-        tracing::info!(
-            module = %file.key.module,
-            kind = file.key.kind.extension(),
-            bytes = file.len_bytes,
-            reason = reason.name(),
-            "evicted"
-        );
+        self.parts
+            .observer
+            .evicted(&file.key, reason, file.len_bytes);
+        if errand == Errand::Evict {
+            tracing::info!(
+                module = %file.key.module,
+                kind = file.key.kind.extension(),
+                bytes = file.len_bytes,
+                reason = reason.name(),
+                "evicted"
+            );
+        }
         Ok(())
     }
 

@@ -174,7 +174,7 @@ fn a_process_killed_while_it_evicts_leaves_nothing_partial_and_no_list_too_long(
 struct Deaf;
 
 impl EvictionObserver for Deaf {
-    fn evicted(&self, _: Reason, _: u64) {}
+    fn evicted(&self, _: &FileKey, _: Reason, _: u64) {}
     fn stored_bytes(&self, _: u64) {}
 }
 

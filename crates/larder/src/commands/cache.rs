@@ -148,7 +148,7 @@ pub(crate) fn run(
     if asks_others {
         terminal::warn(&warnings);
     }
-    // What is evicted is said by the command itself, and nothing is in a dry run.
+    // What is evicted is said by the command itself.
     let log_level = match task {
         Task::Gc { .. } => LogLevel::Warn,
         _ => config.log_level,

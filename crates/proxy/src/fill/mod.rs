@@ -26,14 +26,13 @@ use source::privacy::Privacy;
 use source::sumdb::ChecksumSource;
 use source::{Source, Touched};
 use store::first_seen::FirstSeen;
-use store::{Body, Committed, FileKey, Opened, Staging, Store, Verified, VerifyError};
+use store::{Committed, FileKey, Opened, Staging, Store, Verified, VerifyError};
 use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::answer::Answers;
 use crate::failure::Failure;
 use crate::gate::AdmittedFile;
 use crate::observe::Metrics;
-use crate::serve::read_ahead::read_whole;
 use flight::{Following, Progress};
 use prefetch::{Prefetch, Signal};
 use sink::{Contest, Release};
@@ -447,14 +446,13 @@ impl Fills {
             None => Release::AsItComes,
         };
         let verifier = ModuleVerifier::begin(parts, key, self.inner.verifying.clone());
-        let first_commit = self.first_commit(key).await;
         let contest = Contest::new(
             key.clone(),
+            parts.store.clone(),
             parts.staging.clone(),
             verifier,
             progress.clone(),
             release,
-            first_commit,
         );
         let mut sink = contest.sink();
         let fetched = source.fetch(&key.module, key.kind, &mut sink).await;
@@ -477,26 +475,6 @@ impl Fills {
             }
             (Err(error), _, _) => Err(Failure::source(error)),
         }
-    }
-
-    /// The commit that the version was read from when its `.info` was stored, so that its other files are of
-    /// the same one even where the tag was moved and the mirror is gone.
-    async fn first_commit(&self, key: &FileKey) -> Option<String> {
-        if key.kind == FileKind::Info {
-            return None;
-        }
-        let info = FileKey {
-            kind: FileKind::Info,
-            ..key.clone()
-        };
-        let opened = self.inner.parts.store.open(&info).await.ok()??;
-        let bytes = match opened.body {
-            Body::Bytes(bytes) => bytes,
-            Body::File(file) => read_whole(&file, opened.len_bytes).await.ok()?,
-        };
-        let info: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
-        let hash = info.get("Origin")?.get("Hash")?.as_str()?;
-        Some(hash.to_owned())
     }
 
     async fn commit(&self, key: &FileKey, verified: Arc<Verified>) {

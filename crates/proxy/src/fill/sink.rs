@@ -17,16 +17,18 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use gomod::{FileKind, Info};
 use parking_lot::Mutex;
 use source::{ObjectName, Sink, SinkError, SourceError, SourceErrorKind, SourceName};
 use store::staging::StagingFile;
-use store::{Body, FileKey, Staging, StoreError, Verified, VerifyError};
+use store::{Body, FileKey, Staging, Store, StoreError, Verified, VerifyError};
 use tokio::sync::watch;
 
 use super::flight::{Arriving, Progress};
 use super::verifier::ModuleVerifier;
 use super::{RELEASE_STEP_BYTES, RELEASE_WHOLE_BYTES, TAIL_BYTES};
 use crate::failure::Failure;
+use crate::serve::read_ahead::read_whole;
 
 /// How much of each of two files is in memory while they are compared.
 const COMPARED_BYTES: usize = 64 << 10;
@@ -43,12 +45,11 @@ pub(super) enum Release {
 /// What the sinks of one fill share.
 pub(super) struct Contest {
     key: FileKey,
+    store: Arc<dyn Store>,
     staging: Arc<Staging>,
     verifier: ModuleVerifier,
     progress: watch::Sender<Progress>,
     release: Release,
-    /// The commit that the stored `.info` of the version names.
-    first_commit: Option<String>,
     standing: Mutex<Standing>,
 }
 
@@ -75,19 +76,19 @@ struct Lead {
 impl Contest {
     pub(super) fn new(
         key: FileKey,
+        store: Arc<dyn Store>,
         staging: Arc<Staging>,
         verifier: ModuleVerifier,
         progress: watch::Sender<Progress>,
         release: Release,
-        first_commit: Option<String>,
     ) -> Arc<Self> {
         Arc::new(Self {
             key,
+            store,
             staging,
             verifier,
             progress,
             release,
-            first_commit,
             standing: Mutex::default(),
         })
     }
@@ -110,6 +111,26 @@ impl Contest {
     pub(super) fn outcome(&self) -> (Option<Arc<Verified>>, Option<Failure>) {
         let mut standing = self.standing.lock();
         (standing.verified.take(), standing.refusal.take())
+    }
+
+    /// The commit that the version was read from when its `.info` was stored, so that its other files are of
+    /// the same one even where the tag was moved and the mirror is gone.
+    async fn first_commit(&self) -> Option<String> {
+        if self.key.kind == FileKind::Info {
+            return None;
+        }
+        let info = FileKey {
+            kind: FileKind::Info,
+            ..self.key.clone()
+        };
+        let opened = self.store.open(&info).await.ok()??;
+        let bytes = match opened.body {
+            Body::Bytes(bytes) => bytes,
+            Body::File(file) => read_whole(&file, opened.len_bytes).await.ok()?,
+        };
+        let origin = Info::parse(&bytes).ok()?.origin?;
+        let origin: serde_json::Value = serde_json::from_str(&origin).ok()?;
+        Some(origin.get("Hash")?.as_str()?.to_owned())
     }
 
     fn lead(&self) -> Option<Lead> {
@@ -388,11 +409,11 @@ impl Sink for FillSink {
         repository: &SourceName,
         commit: &ObjectName,
     ) -> Result<(), SinkError> {
-        let moved = match &self.contest.first_commit {
+        let moved = match self.contest.first_commit().await {
             Some(first) if first != commit.as_str() => Failure::MovedTag {
                 module: self.contest.key.module.clone(),
                 source_name: repository.to_string(),
-                first: first.clone(),
+                first,
                 now: commit.to_string(),
             },
             Some(_) | None => return Ok(()),

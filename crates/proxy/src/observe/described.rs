@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use source::{Condition, GitObserver, GroupEvent, HealthReport, ProcessKind, UpstreamObserver};
 use store::VerifiedBy;
-use store::eviction::{EvictionObserver, Reason};
+use store::eviction::Reason;
 
 use super::{Metrics, Outcome, RefreshOutcome, RefreshedBy, RequestKind};
 
@@ -39,7 +39,7 @@ pub fn described() -> Vec<Described> {
         refused_files: 0,
     };
     metrics.group_health(&"upstream".into(), &health, 0.0);
-    metrics.evicted(Reason::CacheLimit, 0);
+    metrics.eviction(Reason::CacheLimit, 0);
     metrics.refresh(RefreshedBy::Operator, RefreshOutcome::Done);
     metrics.process_finished(ProcessKind::Listing, Ok(()), Duration::ZERO);
     read(&metrics.render())

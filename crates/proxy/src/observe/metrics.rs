@@ -18,7 +18,7 @@ use source::{
 use store::check::Damaged;
 use store::eviction::{EvictionObserver, Reason};
 use store::scrub::ScrubObserver;
-use store::{StoreError, VerifiedBy};
+use store::{FileKey, StoreError, VerifiedBy};
 
 use super::{Outcome, RefreshOutcome, RefreshedBy, RequestKind};
 
@@ -502,13 +502,20 @@ impl Metrics {
     }
 }
 
-impl EvictionObserver for Metrics {
-    fn evicted(&self, reason: Reason, bytes: u64) {
+impl Metrics {
+    pub(super) fn eviction(&self, reason: Reason, bytes: u64) {
         let labels = EvictionLabels {
             reason: reason.name(),
         };
         self.evicted_files.get_or_create(&labels).inc();
         self.evicted_bytes.get_or_create(&labels).inc_by(bytes);
+    }
+}
+
+impl EvictionObserver for Metrics {
+    /// The log names the module; a label never does.
+    fn evicted(&self, _: &FileKey, reason: Reason, bytes: u64) {
+        self.eviction(reason, bytes);
     }
 
     fn stored_bytes(&self, bytes: u64) {

@@ -18,7 +18,7 @@ struct Counted {
 }
 
 impl EvictionObserver for Counted {
-    fn evicted(&self, reason: Reason, bytes: u64) {
+    fn evicted(&self, _: &FileKey, reason: Reason, bytes: u64) {
         self.evicted.lock().push((reason, bytes));
     }
     fn stored_bytes(&self, bytes: u64) {

@@ -8,17 +8,15 @@ use crate::command_line::Form;
 use crate::settings::complaint::Complaint;
 use crate::settings::config::Config;
 use crate::{terminal, wiring};
-use async_trait::async_trait;
-use gomod::{ModulePath, ModuleVersion, Version};
+use gomod::ModulePath;
 use parking_lot::Mutex;
 use serde_json::json;
 use source::privacy::{Privacy, Route};
 use std::sync::Arc;
+use store::FileKey;
 use store::answers::Answers;
-use store::disk::DiskStore;
-use store::eviction::{EvictionObserver, Evictor, EvictorParts, FreeFloor, Limits, Reason, Usage};
+use store::eviction::{EvictionObserver, Evictor, EvictorParts, Reason, Usage};
 use store::pins::Pins;
-use store::{Committed, FileKey, Namespace, Opened, Record, Store, StoreError, Verified};
 
 /// Files that are named at most; all are counted.
 const NAMED: usize = 10_000;
@@ -37,35 +35,30 @@ pub(super) fn gc(config: &Config, dry_run: bool, form: Form) -> Result<Outcome, 
         )
         .hint("mend these lines, or put a `#` before them"));
     }
-    let limits = Limits {
-        cache_bytes: config.cache_limit_bytes,
-        free: config
-            .disk_free_bytes
-            .map_or(FreeFloor::Default, FreeFloor::Bytes),
-    };
+    let limits = wiring::limits(config);
     let privacy = Privacy {
         private: config.private.clone(),
         no_sumdb: config.no_sumdb.clone(),
     };
-    let gone = Arc::new(Gone {
-        disk: disk.clone(),
-        dry_run,
-        keys: Mutex::default(),
-    });
+    let named = Arc::new(Named::default());
     let evictor = Evictor::new(EvictorParts {
-        store: Arc::clone(&gone) as Arc<dyn Store>,
+        store: Arc::new(disk.clone()),
         usage: Usage::of(&config.cache_dir, &limits),
         pins,
         is_private: Arc::new(move |path: &ModulePath| privacy.route(path) == Route::Private),
         answers: Answers::open(&config.cache_dir).map_err(Complaint::from_error)?,
         limits,
-        observer: Arc::new(Silent),
+        observer: named.clone(),
         disk,
     });
-    let evicted = wiring::runtime()?
-        .block_on(evictor.run())
-        .map_err(Complaint::from_error)?;
-    let named = std::mem::take(&mut *gone.keys.lock());
+    let evicted = wiring::runtime()?.block_on(async {
+        match dry_run {
+            true => evictor.plan().await,
+            false => evictor.run().await,
+        }
+    });
+    let evicted = evicted.map_err(Complaint::from_error)?;
+    let named = std::mem::take(&mut *named.0.lock());
     match form {
         Form::Json => {
             let files: Vec<_> = named
@@ -118,63 +111,17 @@ pub(super) fn gc(config: &Config, dry_run: bool, form: Form) -> Result<Outcome, 
     })
 }
 
-/// The folder, which notes what is deleted from it; in a dry run nothing is.
-struct Gone {
-    disk: DiskStore,
-    dry_run: bool,
-    keys: Mutex<Vec<(FileKey, u64)>>,
-}
+/// Names what goes, or would go.
+#[derive(Default)]
+struct Named(Mutex<Vec<(FileKey, u64)>>);
 
-#[async_trait]
-impl Store for Gone {
-    async fn open(&self, key: &FileKey) -> Result<Option<Opened>, StoreError> {
-        self.disk.open(key).await
-    }
-
-    async fn commit(&self, file: Arc<Verified>) -> Result<Committed, StoreError> {
-        self.disk.commit(file).await
-    }
-
-    async fn record(
-        &self,
-        namespace: Namespace,
-        module: &ModuleVersion,
-    ) -> Result<Option<Record>, StoreError> {
-        self.disk.record(namespace, module).await
-    }
-
-    async fn versions(
-        &self,
-        namespace: Namespace,
-        module_path: &ModulePath,
-    ) -> Result<Vec<Version>, StoreError> {
-        self.disk.versions(namespace, module_path).await
-    }
-
-    async fn knows(
-        &self,
-        namespace: Namespace,
-        module_path: &ModulePath,
-    ) -> Result<bool, StoreError> {
-        self.disk.knows(namespace, module_path).await
-    }
-
-    async fn delete(&self, key: &FileKey) -> Result<bool, StoreError> {
-        let record = self.disk.record(key.namespace, &key.module).await?;
-        let bytes = record.and_then(|record| record.file(key.kind).map(|file| file.len_bytes));
-        let deleted = self.dry_run || self.disk.delete(key).await?;
-        let mut keys = self.keys.lock();
-        if deleted && keys.len() < NAMED {
-            keys.push((key.clone(), bytes.unwrap_or(0)));
+impl EvictionObserver for Named {
+    fn evicted(&self, key: &FileKey, _: Reason, bytes: u64) {
+        let mut named = self.0.lock();
+        if named.len() < NAMED {
+            named.push((key.clone(), bytes));
         }
-        Ok(deleted)
     }
-}
-
-/// What is counted here is told at the end.
-struct Silent;
-
-impl EvictionObserver for Silent {
-    fn evicted(&self, _: Reason, _: u64) {}
+    /// Told at the end.
     fn stored_bytes(&self, _: u64) {}
 }
