@@ -93,32 +93,12 @@ impl Report {
     }
 }
 
-/// Where Larder is not to do as `go` does.
-struct ByDesign {
-    /// A word of the module path.
-    path: &'static str,
-    /// Words of what `go` said.
-    go: &'static str,
-    /// Words of what Larder said.
-    larder: &'static str,
-    why: &'static str,
-}
-
-const BY_DESIGN: &[ByDesign] = &[
-    ByDesign {
-        path: "newer-go",
-        go: "requires go >= 1.99",
-        larder: "",
-        why: "go refuses a module whose go line is newer than itself; a proxy serves it to those who have that go",
-    },
-    ByDesign {
-        path: "no-commits",
-        go: "",
-        larder: "502 git.larder.example/no-commits.git",
-        why: "git takes a login page for an empty repository, so that of a private name an empty one proves nothing; go says that \
-              it has no versions, which in a proxy's mouth would carry the name elsewhere",
-    },
-];
+/// Where Larder is not to do as `go` does: a word of the module path, a word of what `go` said, and why.
+const BY_DESIGN: &[(&str, &str, &str)] = &[(
+    "newer-go",
+    "requires go >= 1.99",
+    "go refuses a module whose go line is newer than itself; a proxy serves it to those who have that go",
+)];
 
 /// Compares all answers about one module.
 pub(super) fn compare(
@@ -275,12 +255,12 @@ impl Comparison<'_> {
             what: format!("{module_path}@{question} {kind}"),
             how: format!("  go:     {}\n  larder: {}", indented(go), indented(larder)),
         };
-        let by_design = BY_DESIGN.iter().find(|it| {
-            module_path.contains(it.path) && go.contains(it.go) && larder.contains(it.larder)
-        });
+        let by_design = BY_DESIGN
+            .iter()
+            .find(|(part, words, _)| module_path.contains(part) && go.contains(words));
         match by_design {
-            Some(it) => {
-                difference.how = format!("  {}", it.why);
+            Some((.., reason)) => {
+                difference.how = format!("  {reason}");
                 self.report.by_design.push(difference);
             }
             None => self.report.differences.push(difference),
