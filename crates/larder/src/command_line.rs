@@ -464,7 +464,7 @@ pub(crate) fn grammar() -> Grammar {
                     Arg::new(PRIVATE_ISSUERS)
                         .long(PRIVATE_ISSUERS)
                         .action(ArgAction::SetTrue)
-                        .help("Fetch a missing issuer from a private address too, if the certificate names one"),
+                        .help("Follow redirects, and fetch missing issuers, into private networks too"),
                 )
                 .arg(
                     Arg::new(FIX_SCRIPT)

@@ -40,6 +40,7 @@ pub static CASES: &[&[Case]] = &[
     cases::checksums::CASES,
     cases::version_control::CASES,
     cases::beyond::CASES,
+    cases::elsewhere::CASES,
 ];
 
 /// Every case.

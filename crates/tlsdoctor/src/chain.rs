@@ -8,10 +8,12 @@ use crate::certificate::{Certificate, PublicKey};
 use crate::connect::Route;
 use crate::finding::Judgement;
 use crate::go_debug::GoDebug;
-use crate::handshake::{Groups, shake};
+use crate::handshake::{Groups, Session, shake};
+use crate::http::{Http, Manner};
 use crate::issuers::{Chase, chase};
 use crate::options::Options;
 use crate::report::ChainRepair;
+use crate::target::Target;
 use crate::trust::TrustContent;
 use crate::verify::{
     Hint, HintFault, Pool, Question, Reason, Refusal, is_signed_with, valid_for, verify_sent,
@@ -19,6 +21,9 @@ use crate::verify::{
 
 /// A clock that differs by more than this is wrong.
 const SKEW_SECONDS: i64 = 300;
+
+/// So many other hosts are asked.
+const WITNESSES: usize = 3;
 
 /// What is known when the certificates are judged.
 pub(crate) struct Case<'a> {
@@ -40,7 +45,7 @@ pub(crate) async fn judge(case: &Case<'_>) -> (Judgement, Option<ChainRepair>) {
         .unwrap_or_default();
     let judgement = match &refusal.reason {
         Reason::UnknownAuthority(hint) => return case.unknown_authority(hint.as_ref()).await,
-        Reason::Expired | Reason::NotYetValid => case.dates(),
+        Reason::Expired | Reason::NotYetValid => case.dates().await,
         Reason::NameMismatch | Reason::NoNames => case.names(),
         Reason::Empty => {
             Judgement::certain("tls-bad-certificate", "the list of certificates is empty")
@@ -109,8 +114,14 @@ impl Case<'_> {
         }
     }
 
-    fn dates(&self) -> Judgement {
+    /// Only a second clock tells a wrong date from a wrong clock: the server's, or that of a host which has
+    /// nothing to do with it.
+    async fn dates(&self) -> Judgement {
         let now = self.options.now;
+        let second = match self.date {
+            Some(date) => Some((date, "the server's".to_owned())),
+            None => self.time_of_a_witness().await,
+        };
         let at_fault = self.refusal.certificate.as_ref();
         let is_leaf = match (at_fault, self.leaf()) {
             (Some(one), Some(leaf)) => one.der == leaf.der,
@@ -127,11 +138,11 @@ impl Case<'_> {
                 )
             },
         );
-        let clocks = match self.date {
-            Some(date) => format!("this machine's clock: {now}, the server's: {date}"),
+        let clocks = match &second {
+            Some((date, whose)) => format!("this machine's clock: {now}, {whose}: {date}"),
             None => format!("this machine's clock: {now}; the server tells no time"),
         };
-        if let Some(date) = self.date
+        if let Some((date, _)) = second
             && (date.as_second() - now.as_second()).abs() > SKEW_SECONDS
             && verify_sent(
                 self.sent,
@@ -143,14 +154,14 @@ impl Case<'_> {
             .is_ok()
         {
             return Judgement::certain("tls-clock-skew", clocks)
-                .and(format!("{who}: at the server's time all is well"));
+                .and(format!("{who}: at {date} all is well"));
         }
         let cause = match (&self.refusal.reason, is_leaf) {
             (Reason::NotYetValid, _) => "tls-not-yet-valid",
             (_, true) => "tls-cert-expired",
             (_, false) => "tls-ca-expired",
         };
-        match self.date {
+        match second {
             Some(_) => Judgement::certain(cause, who).and(clocks),
             // Without a second clock the first one may be wrong.
             None => Judgement::likely(cause, &["tls-clock-skew"], who).and(clocks),
@@ -350,7 +361,8 @@ impl Case<'_> {
                 if top.is_self_issued() {
                     Chase::default()
                 } else {
-                    chase(leaf, &sent, top, self.question(), self.options).await
+                    let question = self.question();
+                    chase(leaf, &sent, top, question, self.route, self.options).await
                 }
             },
             self.interception(leaf)
@@ -464,7 +476,6 @@ impl Case<'_> {
 
     /// Whoever signs for any name, or for unrelated hosts, intercepts.
     async fn interception(&self, leaf: &Arc<Certificate>) -> Option<String> {
-        const WITNESSES: usize = 3;
         let time = self.route.time;
         let minted = async {
             let stranger = "larder-doctor.example";
@@ -498,7 +509,30 @@ impl Case<'_> {
         minted.or(witnessed)
     }
 
-    async fn witness(&self, witness: &crate::Target) -> Option<Certificate> {
+    /// The time on the clock of the first witness that tells it, and whose it is.
+    async fn time_of_a_witness(&self) -> Option<(Timestamp, String)> {
+        for witness in self.options.witnesses.iter().take(WITNESSES) {
+            let Some(session) = self.session_with(witness).await else {
+                continue;
+            };
+            let Ok(mut http) = Http::over(session.stream, false).await else {
+                continue;
+            };
+            let root = witness.at("/");
+            let answer = http.fetch(&root, &Manner::default(), self.route.time).await;
+            if let Some(date) = answer.ok().and_then(|it| it.date) {
+                return Some((date, format!("that of {}", witness.host)));
+            }
+        }
+        None
+    }
+
+    async fn witness(&self, witness: &Target) -> Option<Certificate> {
+        let session = self.session_with(witness).await?;
+        Certificate::parse(session.sent.first()?).ok()
+    }
+
+    async fn session_with(&self, witness: &Target) -> Option<Session> {
         let options = self.options;
         let address = match &self.route.proxy {
             Some(_) => self.route.address,
@@ -520,10 +554,9 @@ impl Case<'_> {
             ..self.route.clone()
         };
         let connection = route.open().await.ok()?;
-        let session = shake(connection, &witness.host, &[], Groups::Small, route.time)
+        shake(connection, &witness.host, &[], Groups::Small, route.time)
             .await
-            .ok()?;
-        Certificate::parse(session.sent.first()?).ok()
+            .ok()
     }
 
     fn certificates_and_issuer(&self, leaf: &Arc<Certificate>) -> String {

@@ -25,6 +25,7 @@ use crate::http::{Fetched, Http, HttpFault, Led, Manner};
 use crate::options::{Expects, Options};
 use crate::probe::{Reaction, probe};
 use crate::protocol::{self, Outcome};
+use crate::reach::ends_in_private_network;
 use crate::report::{
     ClientVerdict, Clients, Handshake, Report, SentCertificate, Stage, StageName, StageStatus,
     Verdict,
@@ -68,6 +69,7 @@ pub async fn diagnose_over(
             chain: Vec::new(),
             repair: None,
             answer: None,
+            is_in_private_network: false,
         },
     };
     // `None` is a broken stage, whose finding stands in the report.
@@ -131,11 +133,13 @@ impl<'a> Examination<'a> {
             None => (self.target.host.clone(), self.target.port),
         };
         let addresses = self.dns(&host).await?;
+        let addresses = self.within_reach(addresses)?;
         let addresses: Vec<_> = addresses
             .into_iter()
             .map(|address| SocketAddr::new(address, port))
             .collect();
         let (stream, address) = self.tcp(&host, &addresses).await?;
+        self.met_at(address.ip());
         let local = stream
             .local_addr()
             .map(|it| it.to_string())
@@ -180,6 +184,7 @@ impl<'a> Examination<'a> {
         if judge_answer(self.target, &fetched, self.options.expects).is_some() {
             return false;
         }
+        self.met_at(route.address.ip());
         self.report.answer = Some(fetched.answer.clone());
         self.report.handshake = handshake.clone();
         self.report.chain = chain.clone();
@@ -297,6 +302,46 @@ impl<'a> Examination<'a> {
             self.broken(StageName::Dns, &clock, judgement, &go);
         }
         None
+    }
+
+    /// The addresses that may be dialled, where a stranger named the target.
+    fn within_reach(&mut self, addresses: Vec<IpAddr>) -> Option<Vec<IpAddr>> {
+        let clock = Clock::start();
+        let reach = self.options.reach;
+        let allowed: Vec<IpAddr> = match &self.options.forward_proxy {
+            Some(_) if reach.allows_by_proxy(self.target) => addresses.clone(),
+            Some(_) => Vec::new(),
+            None => {
+                let allowed = addresses.iter().filter(|it| reach.allows(**it));
+                allowed.copied().collect()
+            }
+        };
+        if !allowed.is_empty() {
+            return Some(allowed);
+        }
+        let at = match self.options.forward_proxy {
+            Some(_) => self.target.host.clone(),
+            None => {
+                let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+                addresses.join(", ")
+            }
+        };
+        let judgement = Judgement::likely(
+            "redirect-private",
+            &["captive-portal"],
+            format!("an answer from outside leads to {}", self.target),
+        )
+        .and(format!(
+            "that is in a private network ({at}): it was not followed"
+        ));
+        let go = "go follows the redirect; what it meets there was not looked at";
+        self.broken(StageName::Dns, &clock, judgement, go);
+        None
+    }
+
+    fn met_at(&mut self, dialled: IpAddr) {
+        let proxy = self.options.forward_proxy.as_ref();
+        self.report.is_in_private_network = ends_in_private_network(self.target, dialled, proxy);
     }
 
     async fn tcp(

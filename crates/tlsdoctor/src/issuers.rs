@@ -13,7 +13,8 @@ use crate::der::{Der, tag};
 use crate::dns::resolve;
 use crate::forward_proxy::{ForwardProxy, ProxyKind};
 use crate::http::{Http, Manner};
-use crate::options::{FetchIssuers, Options};
+use crate::options::{FetchIssuers, Options, Reach};
+use crate::reach::ends_in_private_network;
 use crate::target::{Scheme, Target};
 use crate::verify::{Pool, Question, verify};
 
@@ -31,14 +32,17 @@ pub(crate) struct Chase {
     pub(crate) evidence: Vec<String>,
 }
 
-/// Follows the issuers from `top`, the last certificate that could be reached from the leaf.
+/// Follows the issuers from `top`, the last certificate that could be reached from the leaf. `way` is the one to
+/// the server itself.
 pub(crate) async fn chase(
     leaf: &Arc<Certificate>,
     sent: &Pool,
     top: &Arc<Certificate>,
     question: Question<'_>,
+    way: &Route,
     options: &Options,
 ) -> Chase {
+    let reach = reach(way, options.fetch_issuers);
     let mut chase = Chase::default();
     let mut pool = sent.clone();
     let mut last = top.clone();
@@ -54,7 +58,7 @@ pub(crate) async fn chase(
             ));
             break;
         };
-        let fetched = match fetch(url, options).await {
+        let fetched = match fetch(url, reach, options).await {
             Ok(fetched) => fetched,
             Err(fault) => {
                 chase.evidence.push(format!("{}: {fault}", shown_url(url)));
@@ -93,15 +97,30 @@ pub(crate) async fn chase(
     chase
 }
 
-async fn fetch(url: &str, options: &Options) -> Result<Vec<Certificate>, String> {
-    if options.fetch_issuers == FetchIssuers::Never {
-        return Err("not fetched".to_owned());
+/// Which addresses an issuer may be fetched from; `None` if none.
+fn reach(way: &Route, fetch_issuers: FetchIssuers) -> Option<Reach> {
+    let is_private = || ends_in_private_network(&way.target, way.address.ip(), way.proxy.as_ref());
+    match fetch_issuers {
+        FetchIssuers::Never => None,
+        FetchIssuers::FromAnywhere => Some(Reach::Anywhere),
+        FetchIssuers::FromNetworkOfTarget if is_private() => Some(Reach::Anywhere),
+        FetchIssuers::FromNetworkOfTarget | FetchIssuers::FromPublicAddresses => {
+            Some(Reach::PublicAddresses)
+        }
     }
+}
+
+async fn fetch(
+    url: &str,
+    reach: Option<Reach>,
+    options: &Options,
+) -> Result<Vec<Certificate>, String> {
+    let reach = reach.ok_or("not fetched")?;
     let target = Target::parse(url).map_err(|error| error.reason)?;
     if target.scheme != Scheme::Http {
         return Err("not fetched: only plain http is followed".to_owned());
     }
-    let route = route(&target, options).await?;
+    let route = route(&target, reach, options).await?;
     let connection = route
         .open()
         .await
@@ -133,14 +152,11 @@ async fn fetch(url: &str, options: &Options) -> Result<Vec<Certificate>, String>
 
 /// The way to where an issuer lies: through the forward proxy if the server itself is reached through it.
 /// There the proxy looks names up, so that only addresses written as such can be judged.
-async fn route(target: &Target, options: &Options) -> Result<Route, String> {
+async fn route(target: &Target, reach: Reach, options: &Options) -> Result<Route, String> {
     let private = || "not fetched: it leads into a private network".to_owned();
-    let anywhere = options.fetch_issuers == FetchIssuers::FromAnywhere;
-    let may_ask = |address: &IpAddr| anywhere || is_public(*address);
     let dialled = match &options.forward_proxy {
         Some(proxy) => {
-            let is_this_machine = target.host == "localhost" && !anywhere;
-            if is_this_machine || target.address().is_some_and(|it| !may_ask(&it)) {
+            if !reach.allows_by_proxy(target) {
                 return Err(private());
             }
             let addresses = addresses(&proxy.host, options).await;
@@ -149,7 +165,7 @@ async fn route(target: &Target, options: &Options) -> Result<Route, String> {
         }
         None => {
             let addresses = addresses(&target.host, options).await;
-            let Some(address) = addresses.iter().find(|it| may_ask(it)) else {
+            let Some(address) = addresses.iter().find(|it| reach.allows(**it)) else {
                 return Err(match addresses.is_empty() {
                     true => "the name has no address".to_owned(),
                     false => private(),
@@ -210,62 +226,4 @@ fn signed_data(bytes: &[u8]) -> Option<Vec<Certificate>> {
 /// The URL without what may be a secret in it.
 fn shown_url(url: &str) -> String {
     Target::parse(url).map_or_else(|_| "its URL".to_owned(), |target| target.to_string())
-}
-
-/// Whether an address belongs to nobody's own network.
-fn is_public(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(four) => {
-            let [a, b, ..] = four.octets();
-            !(four.is_private()
-                || four.is_loopback()
-                || four.is_link_local()
-                || four.is_broadcast()
-                || four.is_documentation()
-                || four.is_multicast()
-                || a == 0
-                || a >= 240
-                || a == 100 && (64..128).contains(&b)
-                || a == 198 && (18..20).contains(&b)
-                || (a, b) == (192, 0))
-        }
-        IpAddr::V6(six) => {
-            let [first, second, ..] = six.segments();
-            // Global unicast without documentation, 6to4, Teredo and what else embeds an IPv4 address.
-            first & 0xe000 == 0x2000
-                && first != 0x2002
-                && !(first == 0x2001 && (second < 0x0200 || second == 0x0db8))
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_public;
-
-    #[test]
-    fn private_networks_are_known() {
-        let check = |address: &str, public: bool| {
-            assert_eq!(is_public(address.parse().unwrap()), public, "{address}");
-        };
-        check("93.184.216.34", true);
-        check("2606:2800:220:1::1", true);
-        for address in [
-            "127.0.0.1",
-            "10.1.2.3",
-            "172.20.0.1",
-            "192.168.0.1",
-            "169.254.169.254",
-            "100.64.0.1",
-            "0.0.0.0",
-            "::1",
-            "fe80::1",
-            "fd00::1",
-            "::ffff:10.0.0.1",
-            "64:ff9b::a00:1",
-            "2002:a00:1::",
-        ] {
-            check(address, false);
-        }
-    }
 }

@@ -27,6 +27,7 @@ mod issuers;
 mod options;
 mod probe;
 mod protocol;
+mod reach;
 mod report;
 mod target;
 pub mod trust;
@@ -35,7 +36,7 @@ pub mod verify;
 pub use diagnose::{KeptConnection, diagnose, diagnose_over};
 pub use forward_proxy::{ForwardProxy, ForwardProxyError, ProxyKind};
 pub use go_debug::GoDebug;
-pub use options::{Expects, FetchIssuers, Options, Resolvers, Timeouts, public_roots};
+pub use options::{Expects, FetchIssuers, Options, Reach, Resolvers, Timeouts, public_roots};
 pub use report::{
     Answer, ChainRepair, ClientVerdict, Clients, Handshake, Report, SentCertificate, Stage,
     StageName, StageStatus, Verdict,

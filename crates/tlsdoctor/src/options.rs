@@ -33,10 +33,12 @@ pub struct Options {
     pub go_debug: GoDebug,
     /// What a sound answer to the target's path looks like.
     pub expects: Expects,
+    /// Which addresses of the target may be dialled.
+    pub reach: Reach,
     /// Whether issuers may be fetched from where a certificate says.
     pub fetch_issuers: FetchIssuers,
-    /// Other hosts over TLS, looked at only if the issuer is unknown: one that signs unrelated hosts
-    /// intercepts.
+    /// Other hosts over TLS, looked at only if the issuer is unknown (one that signs unrelated hosts
+    /// intercepts), or if a date is wrong and the target tells no time.
     pub witnesses: Vec<Target>,
 }
 
@@ -52,6 +54,7 @@ impl Options {
             forward_proxy: None,
             go_debug: GoDebug::default(),
             expects: Expects::Anything,
+            reach: Reach::Anywhere,
             fetch_issuers: FetchIssuers::FromPublicAddresses,
             witnesses: Vec::new(),
         }
@@ -112,6 +115,15 @@ pub enum Expects {
     Data,
 }
 
+/// Which addresses may be dialled. Names are judged by what they resolve to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// All: the user named the target.
+    Anywhere,
+    /// Not loopback, private or link-local ones: a stranger named the target.
+    PublicAddresses,
+}
+
 /// Whether issuers may be fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FetchIssuers {
@@ -119,6 +131,8 @@ pub enum FetchIssuers {
     Never,
     /// Not from loopback, private or link-local addresses: a certificate must not send us there.
     FromPublicAddresses,
+    /// From such addresses too where the target itself has one.
+    FromNetworkOfTarget,
     /// From wherever the certificate says.
     FromAnywhere,
 }

@@ -28,6 +28,8 @@ pub struct Report {
     pub repair: Option<ChainRepair>,
     /// The answer to the request, if there was one.
     pub answer: Option<Answer>,
+    /// Whether the target was met in a private network, this machine included.
+    pub is_in_private_network: bool,
 }
 
 /// Whether the go command could use the target.

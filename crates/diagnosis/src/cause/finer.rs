@@ -202,6 +202,17 @@ pub(super) const CAUSES: &[Cause] = &[
         .finer_than("proxy-bad-body")
         .said_outright()
         .cured_by(&[&[at(Whose::ModuleProxy, "any", "Set the external URL with https in the server's settings.", &[])]]),
+    cause("redirect-private", Whose::ModuleProxy,
+        "A server outside redirects into a private network",
+        "The redirect names a place of a private network, or of this machine: a network's login page, a service that knows only its inside name, or somebody who wants a machine inside to ask there. go would follow.",
+        "The Location header, and the addresses of the host that it names.")
+        .finer_than("proxy-bad-body")
+        .confused_with(&["captive-portal"])
+        .cured_by(&[&[
+            client("If it is a login page, log in and repeat. If the place is your own, have it looked at as such.", &["larder doctor https://HOST/"]),
+            at(Whose::ModuleProxy, "any", "Set the external URL in the server's settings.", &[]),
+        ]])
+        .settled_by("larder doctor https://{host}/"),
     cause("body-truncated", Whose::Network,
         "The answer ends before it is complete",
         "Fewer bytes came than were promised: a broken line, a filter that stops certain files, a damaged copy at a delivery network.",

@@ -87,10 +87,19 @@ fn examine_all(lab: &Lab, mut waiting: Vec<(&'static Case, Prepared)>, whole: bo
     rows
 }
 
-fn examine(lab: &Lab, case: &'static Case, prepared: &Prepared, whole: bool) -> Row {
+/// What the doctor says of a case, asked with these arguments in front of its target, as `--json`; and how its
+/// command ended.
+pub(crate) fn doctor(
+    case: &Case,
+    prepared: &Prepared,
+    arguments: &[&str],
+) -> (Value, witness::Said) {
     let place = witness::Place::of(prepared);
     let mut command = Command::new(env!("CARGO_BIN_EXE_larder"));
-    command.args(["doctor", "--json"]).args(case.module());
+    command
+        .args(["doctor", "--json"])
+        .args(arguments)
+        .args(case.module());
     if let Some(resolver) = prepared.resolver {
         command.args(["--resolver", &resolver.to_string()]);
     }
@@ -104,11 +113,16 @@ fn examine(lab: &Lab, case: &'static Case, prepared: &Prepared, whole: bool) -> 
         // Whatever is asked beyond the lab ends at a closed port: loopback is never asked through a proxy.
         command.env("HTTPS_PROXY", "http://127.0.0.1:9");
     }
-    let start = Instant::now();
     let said = witness::run(command, Duration::from_secs(120));
-    let took = start.elapsed();
     let answer: Value = serde_json::from_str(&said.stdout)
         .unwrap_or_else(|error| panic!("{}: {error}: {}{}", case.id, said.stdout, said.stderr));
+    (answer, said)
+}
+
+fn examine(lab: &Lab, case: &'static Case, prepared: &Prepared, whole: bool) -> Row {
+    let start = Instant::now();
+    let (answer, said) = doctor(case, prepared, &[]);
+    let took = start.elapsed();
     let targets = answer["targets"].as_array().unwrap();
     let faulty = targets.iter().find(|target| target["verdict"] == "faulty");
     let told = faulty.or_else(|| {
@@ -145,6 +159,8 @@ fn go_words(lab: &Lab, case: &Case, prepared: &Prepared, whole: bool) -> Option<
     match recorded::find(case.id) {
         Some(recording) if recording.go.starts_with("[no output") => None,
         Some(recording) => Some(recording.go.clone()),
+        // The doctor does not look where go would go on, and says so.
+        None if case.cause == "redirect-private" => None,
         None if whole && case.go_waits_seconds == 0 && witness::go_is_the_recorded_one() => {
             Some(witness::go(lab, case, prepared).stderr)
         }

@@ -16,6 +16,7 @@ mod compare;
 mod crash;
 mod credentials;
 mod direct;
+mod doctor;
 mod env;
 mod fallback;
 mod faults;

@@ -3,6 +3,7 @@
 pub(super) mod beyond;
 pub(super) mod certificates;
 pub(super) mod checksums;
+pub(super) mod elsewhere;
 pub(super) mod environment;
 pub(super) mod http;
 pub(super) mod protocols;

@@ -26,6 +26,10 @@ const ABOUT_MODULES: &[&str] = &[
     "goinsecure-http",
     "fallback-pipe",
     "no-fallback-on-403",
+    "private-code-host",
+    // What is behind a redirect to another host is another target.
+    "redirect-to-expired",
+    "redirect-inside",
 ];
 
 /// The same, in whole families.
@@ -202,16 +206,67 @@ fn a_wrong_clock_is_told_from_an_expired_certificate() {
         text.contains("current time 2200-01-01T00:00:00Z is after"),
         "{text}"
     );
-    let told_time = finding
-        .evidence
-        .iter()
-        .any(|it| it.text.contains("the server's: "));
-    let expected = if told_time {
-        "tls-clock-skew"
-    } else {
-        "tls-cert-expired"
+    assert_eq!(finding.cause, "tls-clock-skew", "{finding:?}");
+}
+
+#[test]
+fn another_hosts_clock_decides_where_the_server_tells_no_time() {
+    let lab = Lab::open();
+    let timeless = all().find(|case| case.id == "timeless").unwrap();
+    let timeless = timeless.prepare(&lab).unwrap();
+    let healthy = all().find(|case| case.id == "ok").unwrap();
+    let healthy = healthy.prepare(&lab).unwrap();
+    let target = Target::parse(&timeless.url).unwrap();
+    let mut options = options(&timeless);
+    options.now = "2200-01-01T00:00:00Z".parse().unwrap();
+    let mut told = |witnesses: Vec<Target>| {
+        options.witnesses = witnesses;
+        let report = runtime().block_on(diagnose(&target, &options));
+        let finding = report.findings.into_iter().next().unwrap();
+        (finding.cause, finding.confidence, finding.also_possible)
     };
-    assert_eq!(finding.cause, expected, "{finding:?}");
+    assert_eq!(
+        told(vec![Target::parse(&healthy.url).unwrap()]),
+        ("tls-clock-skew", diagnosis::Confidence::Certain, vec![])
+    );
+    // With one clock alone nobody can know.
+    assert_eq!(
+        told(Vec::new()),
+        (
+            "tls-cert-expired",
+            diagnosis::Confidence::Likely,
+            vec!["tls-clock-skew"]
+        )
+    );
+}
+
+#[test]
+fn an_issuer_at_a_name_of_a_private_network_is_not_fetched() {
+    let lab = Lab::open();
+    let case = all().find(|case| case.id == "incomplete-chain-inside");
+    let prepared = case.unwrap().prepare(&lab).unwrap();
+    let mut options = options(&prepared);
+    let target = Target::parse(&prepared.url).unwrap();
+    let mut told = |fetch_issuers| {
+        options.fetch_issuers = fetch_issuers;
+        let report = runtime().block_on(diagnose(&target, &options));
+        let finding = report.findings.first().unwrap();
+        let evidence = finding.evidence.iter().map(|it| it.text.as_str());
+        (
+            finding.cause,
+            evidence.collect::<Vec<_>>().join("\n"),
+            report.repair.is_some(),
+        )
+    };
+    let (cause, evidence, is_mended) = told(FetchIssuers::FromPublicAddresses);
+    assert_eq!((cause, is_mended), ("tls-incomplete-chain", false));
+    assert!(
+        evidence.contains("http://pki.lab.test") && evidence.contains("private network"),
+        "{evidence}"
+    );
+    // The server itself was met in that network.
+    let (cause, _, is_mended) = told(FetchIssuers::FromNetworkOfTarget);
+    assert_eq!((cause, is_mended), ("tls-incomplete-chain", true));
 }
 
 #[test]

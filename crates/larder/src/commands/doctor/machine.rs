@@ -22,8 +22,8 @@ use std::sync::Arc;
 use std::time::Instant;
 use tlsdoctor::trust::{TrustContent, TrustSettings, TrustStore};
 use tlsdoctor::{
-    ClientVerdict, Clients, Expects, FetchIssuers, ForwardProxy, KeptConnection, Options, Report,
-    Resolvers, Stage, StageName, StageStatus, Target, Verdict,
+    ClientVerdict, Clients, Expects, FetchIssuers, ForwardProxy, KeptConnection, Options, Reach,
+    Report, Resolvers, Stage, StageName, StageStatus, Target, Verdict,
 };
 use url::Url;
 
@@ -174,16 +174,19 @@ impl Machine {
         let go_mod = environment::go_mod(self);
         let required = go_mod.iter().flat_map(|go_mod| &go_mod.require);
         let required = required
-            .filter_map(|required| ModulePath::parse(required.path.as_str()).ok())
-            .filter(|path| self.matches("GONOPROXY", path.as_str()));
+            .filter(|required| self.matches("GONOPROXY", required.path.as_str()))
+            .filter_map(|required| {
+                let path = ModulePath::parse(required.path.as_str()).ok()?;
+                Some((path, required.version.as_str().to_owned()))
+            });
         let patterns = self.value("GONOPROXY");
         let named = patterns
             .split(',')
             .filter_map(|pattern| literal_host(pattern.trim()));
         let mut found: Vec<CodeHost> = Vec::new();
-        let modules = required.map(|path| CodeHost {
+        let modules = required.map(|(path, version)| CodeHost {
             host: host_of(path.as_str()).to_owned(),
-            module: Some(path),
+            module: Some((path, version)),
         });
         let bare = named.map(|host| CodeHost {
             host: host.to_owned(),
@@ -234,33 +237,31 @@ impl Machine {
         let trust = self.git_trust.as_ref()?;
         let target = Target::of(url)?;
         Some(
-            self.diagnose_target(&target, Expects::Anything, trust)
+            self.diagnose_target(&target, Expects::Anything, trust, Reach::Anywhere)
                 .await,
         )
     }
 
     /// Examines a target, and every host that it leads to: a redirect elsewhere is another connection, as it
-    /// is for go. The report is that of the last host, with the stages of all.
+    /// is for go. The report is that of the last host, with the stages of all. Into a private network nobody is
+    /// followed who stands outside of it.
     pub(super) async fn diagnose_given(&self, target: &Target, expects: Expects) -> Report {
-        let mut report = self.diagnose_target(target, expects, &self.trust).await;
+        let named = Reach::Anywhere;
+        let mut report = self
+            .diagnose_target(target, expects, &self.trust, named)
+            .await;
+        let reach = match self.private_issuers || report.is_in_private_network {
+            true => Reach::Anywhere,
+            false => Reach::PublicAddresses,
+        };
         for _ in 0..MOST_HOSTS {
             let Some(next) = elsewhere(&report) else {
                 break;
             };
-            if is_on_this_network(&next) && !is_on_this_network(target) && !self.private_issuers {
-                report.stages.push(Stage {
-                    host: next.short_authority(),
-                    stage: StageName::Dns,
-                    status: StageStatus::Skipped,
-                    ms: 0.0,
-                    evidence: vec![format!(
-                        "{next} was not followed: it is an address of this network, and a stranger named it"
-                    )],
-                });
-                break;
-            }
             self.say_progress(&next);
-            let mut behind = self.diagnose_target(&next, expects, &self.trust).await;
+            let mut behind = self
+                .diagnose_target(&next, expects, &self.trust, reach)
+                .await;
             let before = std::mem::take(&mut report.stages);
             behind.stages = before.into_iter().chain(behind.stages).collect();
             if let Some(answer) = &mut behind.answer {
@@ -276,6 +277,7 @@ impl Machine {
         target: &Target,
         expects: Expects,
         trust: &Arc<TrustStore>,
+        reach: Reach,
     ) -> Report {
         let forward_proxy = match self.forward_proxy(target) {
             Ok(proxy) => proxy,
@@ -285,9 +287,10 @@ impl Machine {
         options.resolvers = self.resolvers.clone();
         options.forward_proxy = forward_proxy;
         options.expects = expects;
-        options.fetch_issuers = match self.private_issuers || is_on_this_network(target) {
+        options.reach = reach;
+        options.fetch_issuers = match self.private_issuers {
             true => FetchIssuers::FromAnywhere,
-            false => FetchIssuers::FromPublicAddresses,
+            false => FetchIssuers::FromNetworkOfTarget,
         };
         options.witnesses = self.witnesses(target);
         if !Arc::ptr_eq(trust, &self.trust) {
@@ -380,8 +383,8 @@ pub(super) enum Service {
 pub(super) struct CodeHost {
     /// The first element of module paths; it has no port.
     pub(super) host: String,
-    /// A module of it that this folder's go.mod requires.
-    pub(super) module: Option<ModulePath>,
+    /// A module of it that this folder's go.mod requires, and its version.
+    pub(super) module: Option<(ModulePath, String)>,
 }
 
 impl Service {
@@ -410,8 +413,9 @@ impl std::fmt::Display for Service {
         match self {
             Self::ModuleProxy(url) | Self::ChecksumDatabase(url) => url.fmt(f),
             Self::CodeHost(CodeHost {
-                module: Some(path), ..
-            }) => path.fmt(f),
+                module: Some((path, version)),
+                ..
+            }) => write!(f, "{path}@{version}"),
             Self::CodeHost(CodeHost { host, module: None }) => write!(f, "https://{host}"),
         }
     }
@@ -441,13 +445,6 @@ fn is_loopback(host: &str) -> bool {
         || host
             .parse::<IpAddr>()
             .is_ok_and(|address| address.is_loopback())
-}
-
-/// A server that was named by a private address, or as this machine: what it says of its issuer leads
-/// nowhere that the user did not mean already.
-fn is_on_this_network(target: &Target) -> bool {
-    let is_private = |address: IpAddr| !source::is_public(address);
-    target.host == "localhost" || target.address().is_some_and(is_private)
 }
 
 /// What go makes of such a value: it takes the scheme for a host, and asks for its address.
@@ -499,6 +496,7 @@ fn failed(
         chain: Vec::new(),
         repair: None,
         answer: None,
+        is_in_private_network: false,
         target,
     }
 }

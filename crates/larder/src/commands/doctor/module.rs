@@ -113,10 +113,10 @@ pub(super) async fn examine_service(machine: &Machine, service: &Service) -> Exa
 
 /// Where private modules are: the way to one of them as go goes it, or the host alone.
 async fn examine_code_host(machine: &Machine, code_host: &CodeHost) -> Examined {
-    if let Some(path) = &code_host.module {
-        let mut examined = Examined::new(path.to_string());
+    if let Some((path, version)) = &code_host.module {
+        let mut examined = Examined::new(format!("{path}@{version}"));
         if let Err(failure) = direct::examine(machine, path, &mut examined).await {
-            fail_module(&mut examined, path, "latest", failure);
+            fail_module(&mut examined, path, version, failure);
         }
         return examined;
     }

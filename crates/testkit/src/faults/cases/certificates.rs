@@ -1,10 +1,10 @@
 //! What a server shows, and what a client trusts.
 
 use super::super::authorities::{
-    Authority, authority_information_access, authority_params, leaf_params, named,
+    Authority, Identity, authority_information_access, authority_params, leaf_params, named,
 };
 use super::super::lab::{Lab, Prepared};
-use super::super::listener::listen;
+use super::super::listener::{Server, listen};
 use super::super::openssl::{self, Oddity};
 use super::super::tls_server::TlsServer;
 use super::super::web::{self, module_proxy, reply};
@@ -154,7 +154,7 @@ pub(in super::super) const CASES: &[Case] = &[
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         let leaf = lab.issuing.sign(&params, &key);
         let sent = vec![leaf, lab.issuing.der()];
-        lab.proxy_showing(&super::super::authorities::Identity::new(sent, &key))
+        lab.proxy_showing(&Identity::new(sent, &key))
     }),
     case("dsa-key", "tls-weak-key", |lab| {
         let parameters = ["dsaparam", "-out", "dsa.params", "1024"];
@@ -250,17 +250,28 @@ pub(in super::super) const CASES: &[Case] = &[
 
 /// The leaf alone; the intermediate is where the leaf's caIssuers entry says.
 fn incomplete_chain(lab: &Lab) -> Prepared {
+    let files = issuer_files(lab);
+    let place = format!("http://{}", files.address);
+    lab.proxy_showing(&leaf_alone(lab, "localhost", &place))
+        .keep(files)
+}
+
+/// Where the intermediate lies.
+pub(super) fn issuer_files(lab: &Lab) -> Server {
     let intermediate = lab.issuing.der();
     let files: web::Web =
         Arc::new(move |_| reply(200, "OK", "application/pkix-cert", &intermediate));
-    let files = listen(move |stream| web::serve(stream, Arc::clone(&files)));
-    let mut params = leaf_params(&["localhost"]);
+    listen(move |stream| web::serve(stream, Arc::clone(&files)))
+}
+
+/// A leaf of this name without its intermediate, which is to be found below `place`.
+pub(super) fn leaf_alone(lab: &Lab, name: &str, place: &str) -> Identity {
+    let mut params = leaf_params(&[name]);
     params.custom_extensions = vec![authority_information_access(&format!(
-        "http://{}/issuing.der",
-        files.address
+        "{place}/issuing.der"
     ))];
     let leaf = lab.leaf(&params);
-    lab.proxy_showing(&lab.showing(vec![leaf])).keep(files)
+    lab.showing(vec![leaf])
 }
 
 /// A complete chain of a company's authority, which the client doesn't know.

@@ -99,7 +99,7 @@ const OVER_SSH: &[&str] = &["mod", "download", "git.lab.test/sshmod@v1.0.0"];
 const PRIVATE: &[&str] = &["mod", "download", "git.lab.test/priv@v1.0.0"];
 
 /// `git.lab.test`, which a forward proxy finds, over https and http; git trusts its root.
-fn code_host(lab: &Lab) -> Prepared {
+pub(super) fn code_host(lab: &Lab) -> Prepared {
     host(lab, TlsServer::new(&lab.healthy(&["git.lab.test"])))
 }
 
