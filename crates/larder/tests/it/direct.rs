@@ -222,6 +222,84 @@ fn without_the_password_go_is_told_why_and_the_name_goes_nowhere_else() {
     assert_eq!(upstream.total(), 0);
 }
 
+/// Serves an empty repository at `/team/empty`, for `dev` alone, and gives the path of its module.
+fn serve_empty(host: &CodeHost) -> (GitRepository, String) {
+    let module = format!("{HOST}/team/empty");
+    let repository = GitRepository::new();
+    host.server.serve("/team/empty.git", &repository);
+    host.server.restrict("/team/empty.git", "dev", PASSWORD);
+    host.serve_pages(&module, "/team/empty.git");
+    (repository, module)
+}
+
+#[test]
+fn of_an_empty_private_repository_go_hears_from_larder_what_it_finds_itself() {
+    let (host, _repository) = CodeHost::with_repository();
+    let (_empty, module) = serve_empty(&host);
+    let larder = with_password(host.larder(), PASSWORD)
+        .upstream("off")
+        .start();
+    larder.get(&url_path(&module, "list")).expect_body(b"");
+    expect_error(larder.get(&format!("/{module}/@latest")), 404);
+    expect_error(larder.get(&url_path(&module, "v1.0.0.info")), 404);
+
+    let Some(behind) = go_behind(&larder) else {
+        return;
+    };
+    let Some(alone) = GoCommand::find("direct") else {
+        return;
+    };
+    let certificates = host.ca_file.to_str().unwrap();
+    let alone = alone
+        .env("GOVCS", "*:git")
+        .env("HTTPS_PROXY", &host.proxy.url())
+        .env("SSL_CERT_FILE", certificates)
+        .env("GIT_SSL_CAINFO", certificates)
+        .env("GIT_CONFIG_NOSYSTEM", "1");
+    let netrc = format!("machine {HOST} login dev password {PASSWORD}\n");
+    std::fs::write(alone.folder().join(".netrc"), netrc).unwrap();
+    let run = |arguments: &[&str]| [&behind, &alone].map(|go| go.run(&main_module(go), arguments));
+    let latest = format!("{module}@latest");
+    for arguments in [
+        &["list", "-m", "-versions", &module][..],
+        &["list", "-m", &latest],
+        &["mod", "download", &latest],
+    ] {
+        let [behind, alone] = run(arguments);
+        assert_eq!(behind.stdout, alone.stdout, "{arguments:?}");
+        assert_eq!(behind.stderr, alone.stderr, "{arguments:?}");
+        assert_eq!(behind.status, alone.status, "{arguments:?}");
+    }
+    // Of the paths above, which `go get` asks for too, the host's 404 proves nothing, so that go ends with that.
+    for ended in run(&["get", &latest]) {
+        ended.failure();
+    }
+}
+
+#[test]
+fn a_login_page_in_place_of_a_private_repository_carries_the_name_nowhere() {
+    for page in ["<html>Who are you?</html>", ""] {
+        let (host, _repository) = CodeHost::with_repository();
+        let login = Behaviour::normal().status(200, page);
+        host.server.http().misbehave_under("/team/repo.git/", login);
+        let larder = with_password(host.larder(), PASSWORD)
+            .upstream("off")
+            .start();
+        for file in ["list", "v1.0.0.info"] {
+            let text = expect_error(larder.get(&url_path(MODULE, file)), 502);
+            expect_parts(&text, &["login"]);
+        }
+        let Some(go) = go_behind(&larder) else {
+            return;
+        };
+        let elsewhere = FakeUpstream::start();
+        let go = go.env("GOPROXY", &format!("{},{}", larder.url(), elsewhere.url()));
+        go.run(&main_module(&go), &["get", MODULE]).failure();
+        assert_eq!(elsewhere.total(), 0, "the name was carried elsewhere");
+        assert!(!larder.stderr().contains("packet:"), "{}", larder.stderr());
+    }
+}
+
 #[test]
 fn a_private_name_leaves_by_no_other_way() {
     let (host, _repository) = CodeHost::with_repository();

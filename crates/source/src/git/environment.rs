@@ -108,6 +108,11 @@ impl Setting {
         self.set("GIT_CONFIG_COUNT", (count + settings.len()).to_string());
     }
 
+    /// Lets git write each packet of its protocol to its standard error. Headers, and so credentials, are in none.
+    pub(super) fn show_packets(&mut self) {
+        self.set("GIT_TRACE_PACKET", "1");
+    }
+
     fn value(&self, name: &str) -> Option<&OsStr> {
         value(&self.environment, name)
     }

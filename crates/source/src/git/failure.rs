@@ -230,9 +230,28 @@ pub(super) fn stopped(
     failure(kind, url, text, &clean(&stderr, None), elapsed)
 }
 
-/// What git wrote without passwords: those in URLs, and the one that it was given.
+/// True if git, which was to tell of its packets, received what only a git server begins with: the name of the
+/// service (gitprotocol-http, "Smart Server Response") or the version of the protocol (gitprotocol-v2).
+pub(super) fn spoke_of_packets(stderr: &str) -> bool {
+    stderr.lines().filter_map(packet).any(|packet| {
+        packet.ends_with("< # service=git-upload-pack") || packet.ends_with("< version 2")
+    })
+}
+
+/// What a line tells of a packet (`git< version 2`), if it does.
+fn packet(line: &str) -> Option<&str> {
+    let (place, packet) = line.split_once(" packet: ")?;
+    let is_trace = place.starts_with(|c: char| c.is_ascii_digit()) && place.contains("pkt-line.c:");
+    is_trace.then(|| packet.trim_start())
+}
+
+/// What git wrote of itself, without packets and without passwords: those in URLs, and the one that it was given.
 pub(super) fn clean(stderr: &str, credential: Option<&Credential>) -> String {
-    let mut text = without_userinfo(stderr);
+    let words: Vec<&str> = stderr
+        .split('\n')
+        .filter(|line| packet(line).is_none())
+        .collect();
+    let mut text = without_userinfo(&words.join("\n"));
     if let Some(Means::Password { username, password }) =
         credential.map(|credential| &credential.means)
     {
@@ -324,6 +343,26 @@ fn is_progress(line: &str) -> bool {
 mod tests {
     use super::*;
     use crate::Secret;
+
+    #[test]
+    fn packets_are_told_apart_from_words_and_are_in_no_error() {
+        let traced = |packet: &str| {
+            format!(
+                "warning: redirecting\n02:01:20.509716 pkt-line.c:80           packet:          {packet}\nfatal: no\n"
+            )
+        };
+        let check = |stderr: &str, expected: bool| {
+            assert_eq!(spoke_of_packets(stderr), expected, "{stderr}");
+        };
+        check(&traced("git< # service=git-upload-pack"), true);
+        check(&traced("git< version 2"), true);
+        check(&traced("git> version 2"), false);
+        check(&traced("git< 0000"), false);
+        check("remote: 1 pkt-line.c:80 packet: git< version 2\n", false);
+        check("warning: version 2\n", false);
+        let packet = traced("git< 1234 refs/heads/timed out");
+        assert_eq!(clean(&packet, None), "warning: redirecting\nfatal: no\n");
+    }
 
     #[test]
     fn only_some_failures_leave_open_whether_a_repository_is_there() {

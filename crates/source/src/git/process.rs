@@ -175,7 +175,7 @@ impl Children {
             {
                 Ok(())
             }
-            Ok(finished) => Err(failure::kind(&finished.stderr)),
+            Ok(finished) => Err(failure::kind(&failure::clean(&finished.stderr, None))),
             Err(stopped) => Err(stopped.kind()),
         };
         running.tell(told);

@@ -23,7 +23,7 @@ use super::names::{self, Meant};
 use super::objects::{Lease, Mode};
 use super::process::{Bounds, DiskWatch, Finished, Launch, ProcessKind};
 use super::user_config;
-use super::{Engine, HostVerdict};
+use super::{Engine, HostVerdict, Passage};
 use crate::{
     Archive, Commit, Credential, Freshness, GitProtocol, ObjectName, Refs, Repository,
     RepositoryUrl, SourceError, SourceErrorKind, TreeEntry, Trust,
@@ -76,6 +76,26 @@ struct State {
     first_tags: Option<BTreeMap<String, ObjectName>>,
     /// Which moves were told.
     told: HashSet<(String, ObjectName)>,
+}
+
+/// What git is sent to the remote for.
+struct Errand<'a> {
+    kind: ProcessKind,
+    /// What it is to do, for the text of a failure.
+    doing: &'static str,
+    /// The command and its options; the address and the refspecs follow.
+    arguments: Vec<OsString>,
+    refspecs: &'a [String],
+    bounds: Bounds,
+    watch: Option<DiskWatch>,
+    packets: Packets,
+}
+
+/// Whether git tells of the packets that it is sent, on its standard error.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Packets {
+    Unseen,
+    Shown,
 }
 
 /// Both locks of a mirror.
@@ -134,44 +154,59 @@ impl GitRepository {
 
     async fn list(&self) -> Result<Refs, SourceError> {
         let began = Instant::now();
-        let doing = "list the repository";
-        let arguments = ["ls-remote", "-q", "--end-of-options"].map(OsString::from);
-        let bounds = Bounds {
-            stdout_bytes: self.engine.options.listing_bytes,
-            ..self.engine.bounds()
+        let (refs, ..) = self.ask_for_refs(Packets::Unseen).await?;
+        if refs.iter().next().is_some() || !self.may_be_no_repository().await {
+            return Ok(refs);
+        }
+        // Once more, because only packets of git's own protocol prove that nothing is what there is.
+        let (refs, finished, credential) = self.ask_for_refs(Packets::Shown).await?;
+        if refs.iter().next().is_some() || failure::spoke_of_packets(&finished.stderr) {
+            return Ok(refs);
+        }
+        let text = format!(
+            "{} lists no branch and no tag, and nothing in its answer is of a git server: a page (a login?) answers in its place",
+            self.url
+        );
+        Err(failure::tried(
+            failure::failure(
+                SourceErrorKind::BadAnswer,
+                &self.url,
+                text,
+                "",
+                began.elapsed(),
+            ),
+            credential.as_ref(),
+            &self.url,
+        ))
+    }
+
+    /// One `ls-remote`.
+    async fn ask_for_refs(
+        &self,
+        packets: Packets,
+    ) -> Result<(Refs, Finished, Option<Credential>), SourceError> {
+        let began = Instant::now();
+        let errand = Errand {
+            kind: ProcessKind::Listing,
+            doing: "list the repository",
+            arguments: ["ls-remote", "-q", "--end-of-options"]
+                .map(OsString::from)
+                .into(),
+            refspecs: &[],
+            bounds: Bounds {
+                stdout_bytes: self.engine.options.listing_bytes,
+                ..self.engine.bounds()
+            },
+            watch: None,
+            packets,
         };
-        let (finished, credential) = self
-            .transport(
-                ProcessKind::Listing,
-                arguments.into(),
-                &[],
-                bounds,
-                None,
-                doing,
-            )
-            .await?;
+        let (finished, credential) = self.transport(errand).await?;
         if !finished.status.success() {
             return Err(self
                 .listing_failed("ls-remote", &finished, credential.as_ref(), began.elapsed())
                 .await);
         }
         let refs = Refs::parse(&String::from_utf8_lossy(&finished.stdout));
-        if refs.iter().next().is_none() && self.may_be_no_repository().await {
-            return Err(failure::tried(
-                failure::failure(
-                    SourceErrorKind::BadAnswer,
-                    &self.url,
-                    format!(
-                        "{} lists no branch and no tag: it is empty, or a page (a login?) answers in its place",
-                        self.url
-                    ),
-                    "",
-                    began.elapsed(),
-                ),
-                credential.as_ref(),
-                &self.url,
-            ));
-        }
         let limit = self.engine.options.listing_refs;
         if refs.iter().count() > limit {
             return Err(failure::failure(
@@ -182,11 +217,11 @@ impl GitRepository {
                 began.elapsed(),
             ));
         }
-        Ok(refs)
+        Ok((refs, finished, credential))
     }
 
-    /// True if a listing without refs proves nothing: over HTTP git takes any page without a line's end for an
-    /// empty repository, a login page for instance. Of a public name the go command takes it for absence.
+    /// True if a listing without refs proves nothing: over HTTP git takes a page without a line's end, or an empty
+    /// one, for an empty repository, a login page for instance. Of a public name the go command takes it for absence.
     async fn may_be_no_repository(&self) -> bool {
         let user_config = self.engine.user_config().await;
         let protocol = match user_config.rewritten(self.url.as_str()) {
@@ -302,39 +337,43 @@ impl GitRepository {
     /// Runs git against the remote with the user's set-up and the credential that the rules name.
     async fn transport(
         &self,
-        kind: ProcessKind,
-        arguments: Vec<OsString>,
-        refspecs: &[String],
-        bounds: Bounds,
-        watch: Option<DiskWatch>,
-        doing: &str,
+        errand: Errand<'_>,
     ) -> Result<(Finished, Option<Credential>), SourceError> {
         let began = Instant::now();
-        let passage = self
+        let Passage {
+            mut setting,
+            pass,
+            credential,
+        } = self
             .engine
             .passage(&self.url, self.trust, &self.mirror.folder)
             .await?;
-        let mut all = passage.setting.arguments;
-        all.extend(arguments);
-        all.push(self.url.as_str().into());
-        all.extend(refspecs.iter().map(OsString::from));
+        if errand.packets == Packets::Shown {
+            setting.show_packets();
+        }
+        let mut arguments = setting.arguments;
+        arguments.extend(errand.arguments);
+        arguments.push(self.url.as_str().into());
+        arguments.extend(errand.refspecs.iter().map(OsString::from));
         let launch = Launch {
-            kind,
+            kind: errand.kind,
             program: self.engine.program.clone(),
             folder: self.engine.options.folder.clone(),
-            arguments: all,
-            environment: passage.setting.environment,
+            arguments,
+            environment: setting.environment,
         };
         let finished = self
             .engine
             .children
-            .run(launch, bounds, watch)
+            .run(launch, errand.bounds, errand.watch)
             .await
-            .map_err(|stopped| failure::stopped(stopped, doing, &self.url, began.elapsed()))?;
-        if let Some(refusal) = passage.pass.and_then(|pass| pass.refused()) {
+            .map_err(|stopped| {
+                failure::stopped(stopped, errand.doing, &self.url, began.elapsed())
+            })?;
+        if let Some(refusal) = pass.and_then(|pass| pass.refused()) {
             return Err(failure::forbidden(&self.url, refusal.to_string()));
         }
-        Ok((finished, passage.credential))
+        Ok((finished, credential))
     }
 
     /// Runs git on the mirror alone.
@@ -859,22 +898,20 @@ impl GitRepository {
         arguments.extend(["--progress", "--no-tags", "--no-write-fetch-head"].map(OsString::from));
         arguments.extend(depth.iter().map(OsString::from));
         arguments.push("--end-of-options".into());
-        let watch = DiskWatch {
-            folder: self.mirror.folder.join("objects"),
-            limit_bytes: self.engine.options.fetch_bytes,
+        let errand = Errand {
+            kind: ProcessKind::Fetch,
+            doing: "fetch",
+            arguments,
+            refspecs,
+            bounds: self.engine.bounds(),
+            watch: Some(DiskWatch {
+                folder: self.mirror.folder.join("objects"),
+                limit_bytes: self.engine.options.fetch_bytes,
+            }),
+            packets: Packets::Unseen,
         };
-        let bounds = self.engine.bounds();
         self.on_mirror(Mirror::begin_fetch).await?;
-        let outcome = self
-            .transport(
-                ProcessKind::Fetch,
-                arguments,
-                refspecs,
-                bounds,
-                Some(watch),
-                "fetch",
-            )
-            .await;
+        let outcome = self.transport(errand).await;
         match &outcome {
             Err(error) if error.kind() == SourceErrorKind::TooLarge => {
                 // What came of it would be in the way of everything else.

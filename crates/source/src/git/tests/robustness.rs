@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Fixture, Setup};
 use crate::git::ProcessKind;
+use crate::raw_server::{RawServer, answer};
 use crate::{Freshness, Repositories, RepositoryUrl, SourceErrorKind, Trust};
 
 async fn one_version() -> Fixture {
@@ -246,22 +247,56 @@ async fn what_a_stopped_fetch_leaves_is_in_nobodys_way() {
 
 #[tokio::test]
 async fn a_page_that_git_takes_for_an_empty_repository_proves_no_absence_of_private_code() {
-    let setup = Setup::new().await;
-    setup
-        .program(&format!(
-            "case \"$*\" in *' ls-remote '*) exit 0;; esac\nexec {} \"$@\"",
-            super::fixture::real_git().display()
-        ))
+    for page in [&b"<html>Who are you?</html>"[..], b""] {
+        let server = RawServer::start(move |_, head| {
+            if head.contains("/info/refs") {
+                answer("200 OK", &[("Content-Type", "text/html")], page)
+            } else {
+                answer("404 Not Found", &[], b"")
+            }
+        })
         .await;
-    let git = setup.start().await;
-    let url = RepositoryUrl::parse("https://git.example/m").unwrap();
-    for trust in [Trust::Named, Trust::PrivatelyChosen] {
-        let repository = git.open(&url, trust).unwrap();
-        let error = repository.find("v1.0.0").await.unwrap_err();
-        assert_eq!(error.kind(), SourceErrorKind::BadAnswer, "{error}");
+        let setup = Setup::new().await;
+        setup.user_config(&format!(
+            "[url \"http://{}/\"]\n\tinsteadOf = https://git.example/\n",
+            server.address
+        ));
+        let git = setup.start().await;
+        let url = RepositoryUrl::parse("https://git.example/m").unwrap();
+        for trust in [Trust::Named, Trust::PrivatelyChosen] {
+            let repository = git.open(&url, trust).unwrap();
+            let error = repository.find("v1.0.0").await.unwrap_err();
+            assert_eq!(error.kind(), SourceErrorKind::BadAnswer, "{error}");
+        }
+        let public = git.open(&url, Trust::Chosen).unwrap();
+        assert!(public.find("v1.0.0").await.unwrap().is_none());
     }
-    let public = git.open(&url, Trust::Chosen).unwrap();
-    assert!(public.find("v1.0.0").await.unwrap().is_none());
+}
+
+#[test]
+fn an_empty_private_repository_is_proven_by_the_packets_of_its_server() {
+    // The server has a runtime of its own, which begins and ends beside that of the test.
+    let repository = testkit::GitRepository::new();
+    let server = testkit::GitHttpServer::start();
+    server.serve("/m.git", &repository);
+    let url = RepositoryUrl::parse(&server.url("/m.git")).unwrap();
+    let check = |protocol: &str, refs: usize, commands: &[&str]| {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            let setup = Setup::new().await;
+            setup.user_config(&format!("[protocol]\n\tversion = {protocol}\n"));
+            let listed = setup.open(&url).await.refs(Freshness::Recent).await;
+            let listed = listed.unwrap_or_else(|error| panic!("protocol {protocol}: {error}"));
+            assert_eq!(listed.iter().count(), refs, "protocol {protocol}");
+            assert_eq!(setup.commands(), commands, "protocol {protocol}");
+        });
+    };
+    for protocol in ["0", "1", "2"] {
+        check(protocol, 0, &["ls-remote", "ls-remote"]);
+    }
+    // What has refs needs no proof.
+    repository.commit("main").write();
+    check("2", 2, &["ls-remote"]);
 }
 
 #[tokio::test]
