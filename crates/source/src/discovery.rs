@@ -170,7 +170,7 @@ struct Inner {
     scouts: Flights<Key, Result<Said, SourceError>>,
     pages: Cache<Key, Arc<Page>, ByText>,
     roots: Cache<Key, Arc<Claim>>,
-    protocols: Cache<String, (Instant, GitProtocol)>,
+    protocols: Cache<String, GitProtocol>,
 }
 
 /// An import path, and how it is asked about. What was learned without verification serves no question that
@@ -306,9 +306,7 @@ impl Roots for Discovery {
         for protocol in others {
             match self.try_protocol(module_path, protocol, address).await {
                 Ok(()) => {
-                    let fresh_until = Instant::now() + self.inner.options.fresh;
-                    let remembered = (fresh_until, protocol);
-                    self.inner.protocols.insert(root.clone(), remembered);
+                    self.inner.protocols.insert(root.clone(), protocol);
                     return self.location_of_known(module_path, known).await.map(Some);
                 }
                 // Absence must be said by all.
@@ -421,16 +419,16 @@ impl Discovery {
 
     /// The protocol of a path such as `host/a/b.git`. The go command tries them one after the other with
     /// `git ls-remote`; here the first question to the repository is the trial, so that the preferred protocol
-    /// costs no process more where it works: see [`Roots::locate_otherwise`].
+    /// costs no process more where it works: see [`Roots::locate_otherwise`]. What answered is kept until it
+    /// does not: a host that only ssh leads to is not tried by https again and again.
     fn protocol_of(
         &self,
         module_path: &ModulePath,
         root: &str,
     ) -> Result<GitProtocol, SourceError> {
         let candidates = self.inner.open_protocols_for(module_path);
-        if let Some((fresh_until, protocol)) = self.inner.protocols.get(root)
+        if let Some(protocol) = self.inner.protocols.get(root)
             && candidates.contains(&protocol)
-            && Instant::now() < fresh_until
         {
             return Ok(protocol);
         }

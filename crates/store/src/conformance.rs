@@ -55,7 +55,8 @@ pub async fn verified(staging: &Staging, key: &FileKey, bytes: &[u8], hash: u8) 
     let staged = file
         .finish("test".to_owned())
         .await
-        .expect("staging has room");
+        .expect("staging has room")
+        .read_from(Some(COMMIT.to_owned()));
     let hash = (key.kind != FileKind::Info).then_some(H1([hash; 32]));
     let verified = staged.verify(&AcceptAs(hash)).await;
     Arc::new(verified.map_err(|refused| refused.1).expect("accepted"))
@@ -92,6 +93,8 @@ pub async fn run<S: Store + 'static>(staging: &Staging, new_store: impl Fn() -> 
     a_reader_sees_the_whole_file_or_none(Arc::new(new_store()), staging).await;
 }
 
+/// What every file here is read from.
+const COMMIT: &str = "ede458df7cd0fdca520df19a33158086a8a68e81";
 const PATH: &str = "example.com/Mixed/module";
 
 async fn open(store: &impl Store, key: &FileKey) -> Option<Opened> {
@@ -138,6 +141,8 @@ async fn what_is_stored_opens_as_it_was_verified(store: &impl Store, staging: &S
             assert_eq!(remembered.stored_at, opened.stored_at);
             assert_eq!(remembered.verified_by, file.accepted().by);
             assert_eq!(remembered.source, "test");
+            assert_eq!(remembered.commit.as_deref(), Some(COMMIT));
+            assert_eq!(record.commit(), Some(COMMIT));
             assert_eq!(record.hash(kind), file.accepted().hash);
         }
     }

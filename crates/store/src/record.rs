@@ -32,6 +32,8 @@ pub struct FileRecord {
     pub verified_by: VerifiedBy,
     /// Where it came from: the source's name, without credentials.
     pub source: String,
+    /// The commit that it was read from, where its source is a repository.
+    pub commit: Option<String>,
 }
 
 impl Record {
@@ -51,6 +53,15 @@ impl Record {
             FileKind::Mod => self.go_mod_hash.map(|hash| hash.0),
             FileKind::Zip => self.zip_hash.map(|hash| hash.0),
         }
+    }
+
+    /// The commit of a repository that the version's files were read from, if one of them was.
+    pub fn commit(&self) -> Option<&str> {
+        let files = [&self.info, &self.go_mod, &self.zip];
+        files
+            .into_iter()
+            .flatten()
+            .find_map(|file| file.commit.as_deref())
     }
 
     /// Remembers a file in place of what was remembered of that kind.
@@ -136,6 +147,8 @@ struct WrittenFile {
     stored_at: String,
     verified_by: WrittenVerifiedBy,
     source: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    commit: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -172,6 +185,7 @@ impl From<&FileRecord> for WrittenFile {
                 VerifiedBy::Shape => WrittenVerifiedBy::Shape,
             },
             source: file.source.clone(),
+            commit: file.commit.clone(),
         }
     }
 }
@@ -205,6 +219,7 @@ impl WrittenFile {
                 WrittenVerifiedBy::Shape => VerifiedBy::Shape,
             },
             source: self.source,
+            commit: self.commit,
         })
     }
 }

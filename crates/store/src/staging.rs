@@ -328,6 +328,7 @@ impl StagingFile {
         Ok(Staged {
             key: self.key,
             source,
+            commit: None,
             place,
             len_bytes: self.len_bytes,
             sha256: Sha256(sha256),
@@ -472,6 +473,7 @@ impl Drop for HeldMemory {
 pub struct Staged {
     key: FileKey,
     source: String,
+    commit: Option<String>,
     place: StagedPlace,
     len_bytes: u64,
     sha256: Sha256,
@@ -504,6 +506,15 @@ impl Staged {
     /// Where it came from.
     pub fn source(&self) -> &str {
         &self.source
+    }
+    /// The commit that it was read from, where its source is a repository.
+    pub fn commit(&self) -> Option<&str> {
+        self.commit.as_deref()
+    }
+    /// The same file, read from this commit of its source.
+    #[must_use]
+    pub fn read_from(self, commit: Option<String>) -> Self {
+        Self { commit, ..self }
     }
     /// Its bytes. Those in memory count as staged until the last clone is dropped; who keeps them for
     /// long keeps a copy.

@@ -669,6 +669,43 @@ fn a_tag_that_was_moved_changes_nothing_that_was_handed_out_and_is_told() {
 }
 
 #[test]
+fn whichever_file_of_a_version_came_first_the_others_are_of_its_commit() {
+    let (host, repository) = CodeHost::with_repository();
+    let larder = with_password(host.larder(), PASSWORD)
+        .upstream("off")
+        .start();
+    // What came first, and of which version.
+    let first = [("v1.0.0", "mod"), ("v1.1.0", "zip")];
+    for (version, kind) in first {
+        let file = url_path(MODULE, &format!("{version}.{kind}"));
+        larder.get(&file).expect_status(200);
+    }
+    let cache = larder.cache_dir().to_owned();
+    let (_, builder) = larder.terminate();
+    let commit = repository
+        .commit("main")
+        .file("deep/er/pkg/pkg.go", "package pkg\n\nconst Moved = true\n")
+        .write();
+    for (version, kept) in first {
+        repository.tag(version, &commit);
+        // Nothing but that file is left, and its record.
+        for kind in ["info", "mod", "zip"].iter().filter(|kind| **kind != kept) {
+            let path = cache.join(format!("download/{MODULE}/@v/{version}.{kind}"));
+            match std::fs::remove_file(path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => panic!("{error}"),
+                _ => {}
+            }
+        }
+    }
+    std::fs::remove_dir_all(cache.join("state/git")).unwrap();
+    let larder = builder.start();
+    for file in ["v1.0.0.zip", "v1.0.0.info", "v1.1.0.info", "v1.1.0.mod"] {
+        let text = expect_error(larder.get(&url_path(MODULE, file)), 502);
+        expect_parts(&text, &["SECURITY ERROR", "tag was moved", &commit]);
+    }
+}
+
+#[test]
 fn the_log_says_which_git_was_found() {
     let larder = git_larder().upstream("direct").start();
     let line = eventually("a line about git", || {

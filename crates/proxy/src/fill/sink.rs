@@ -102,6 +102,7 @@ impl Contest {
             contest: self.clone(),
             staged: None,
             source: "".into(),
+            commit: None,
             total_bytes: None,
             equal_bytes: 0,
         }
@@ -113,9 +114,14 @@ impl Contest {
         (standing.verified.take(), standing.refusal.take())
     }
 
-    /// The commit that the version was read from when its `.info` was stored, so that its other files are of
-    /// the same one even where the tag was moved and the mirror is gone.
+    /// The commit that a file of the version was read from first, so that the others are of the same one even where
+    /// the tag was moved and the mirror is gone. Of a version that came from elsewhere its `.info` may name one.
     async fn first_commit(&self) -> Option<String> {
+        let record = self.store.record(self.key.namespace, &self.key.module);
+        let record = record.await.ok()?.unwrap_or_default();
+        if let Some(commit) = record.commit() {
+            return Some(commit.to_owned());
+        }
         if self.key.kind == FileKind::Info {
             return None;
         }
@@ -175,6 +181,8 @@ pub(super) struct FillSink {
     contest: Arc<Contest>,
     staged: Option<StagingFile>,
     source: SourceName,
+    /// The repository that was read from last, and the commit: that of the body where the names agree.
+    commit: Option<(SourceName, String)>,
     total_bytes: Option<u64>,
     /// How many of the bytes that another sink handed out are known to be the same here.
     equal_bytes: u64,
@@ -416,7 +424,10 @@ impl Sink for FillSink {
                 first,
                 now: commit.to_string(),
             },
-            Some(_) | None => return Ok(()),
+            Some(_) | None => {
+                self.commit = Some((repository.clone(), commit.to_string()));
+                return Ok(());
+            }
         };
         Err(self.fatal(moved))
     }
@@ -437,8 +448,10 @@ impl Sink for FillSink {
         let Some(staged) = self.staged.take() else {
             return Err(SinkError::Fatal("a file ended before its beginning".into()));
         };
+        let read_from = self.commit.take();
+        let commit = read_from.and_then(|(name, commit)| (name == self.source).then_some(commit));
         let staged = match staged.finish(self.source.to_string()).await {
-            Ok(staged) => staged,
+            Ok(staged) => staged.read_from(commit),
             Err(error) => return Err(self.store_failed(error)),
         };
         // Before the costly part: a body that can't win needs no verdict.

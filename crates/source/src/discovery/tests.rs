@@ -1030,6 +1030,12 @@ async fn a_path_that_names_git_is_fetched_by_the_first_protocol_that_works() {
     let asked = tried.lock().len();
     assert_eq!(found(&discovery, path.as_str()).await, by_ssh);
     assert_eq!(tried.lock().len(), asked);
+    // However old: only when it fails, too, the other is tried again.
+    tokio::time::pause();
+    tokio::time::advance(10 * web.options().fresh + Duration::from_secs(3600)).await;
+    assert_eq!(found(&discovery, path.as_str()).await, by_ssh);
+    assert_eq!(tried.lock().len(), asked);
+    tokio::time::resume();
 
     let error = otherwise(&with(&[])).await.unwrap_err();
     check_failure(&error, SourceErrorKind::Unreachable, "no connection");

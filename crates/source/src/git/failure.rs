@@ -33,6 +33,7 @@ const PHRASES: &[(&str, Meaning)] = {
         ("connection timed out", Kind(SourceErrorKind::TimedOut)),
         ("operation timed out", Kind(SourceErrorKind::TimedOut)),
         ("timed out", Kind(SourceErrorKind::TimedOut)),
+        ("operation too slow", Kind(SourceErrorKind::TimedOut)),
         ("no route to host", Kind(Unreachable)),
         ("network is unreachable", Kind(Unreachable)),
         ("connection reset", Kind(Unreachable)),

@@ -306,6 +306,7 @@ impl CacheFolder {
             stored_at: verified.verified_at(),
             verified_by: verified.accepted().by.clone(),
             source: staged.source().to_owned(),
+            commit: staged.commit().map(str::to_owned),
         };
         Ok(Planned::New(file, remembered))
     }

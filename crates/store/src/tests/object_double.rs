@@ -142,6 +142,7 @@ impl Store for ObjectDouble {
                 stored_at: verified.verified_at(),
                 verified_by: verified.accepted().by.clone(),
                 source: verified.staged().source().to_owned(),
+                commit: verified.staged().commit().map(str::to_owned),
             };
             record.remember(key.kind, hash, file);
             let json = Bytes::from(record.to_json()?);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Fixture, Setup};
 use crate::git::ProcessKind;
-use crate::raw_server::{RawServer, answer};
+use crate::raw_server::{RawServer, Step, answer};
 use crate::{Freshness, Repositories, RepositoryUrl, SourceErrorKind, Trust};
 
 async fn one_version() -> Fixture {
@@ -162,6 +162,35 @@ async fn a_silent_program_is_stopped_with_all_that_it_started() {
 }
 
 #[tokio::test]
+async fn a_server_that_trickles_is_given_up_by_whoever_loses_patience_first() {
+    // Bytes come all the time, and would for minutes.
+    let server = RawServer::start(|_, _| {
+        let head = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n".to_vec();
+        let body = Step::Trickle(vec![b'a'; 10_000], Duration::from_millis(50));
+        vec![Step::Send(head), body]
+    })
+    .await;
+    let url = RepositoryUrl::parse(&format!("http://{}/m.git", server.address)).unwrap();
+    let check = async |setup: Setup, words: &str| {
+        let slow = setup.open(&url).await.refs(Freshness::Recent).await;
+        let slow = slow.unwrap_err();
+        assert_eq!(slow.kind(), SourceErrorKind::TimedOut, "{slow:?}");
+        let said = format!("{slow} {:?}", slow.0.upstream_text);
+        assert!(said.contains(words), "{said}");
+        assert!(!slow.is_absence());
+    };
+    // Git hears the bytes; nobody hears of git.
+    let mut setup = Setup::new().await;
+    setup.options.stall_timeout = Duration::from_millis(500);
+    check(setup, "git stalled while it was to list the repository").await;
+    // Git's own minimum, as the user may set it.
+    let mut setup = Setup::new().await;
+    setup.set("GIT_HTTP_LOW_SPEED_LIMIT", "1000");
+    setup.set("GIT_HTTP_LOW_SPEED_TIME", "1");
+    check(setup, "Operation too slow").await;
+}
+
+#[tokio::test]
 async fn a_question_that_is_given_up_leaves_no_process() {
     let fixture = one_version().await;
     let setup = Setup::new().await;
@@ -231,7 +260,7 @@ async fn what_a_stopped_fetch_leaves_is_in_nobodys_way() {
     fs_err::write(&stuck, "").unwrap();
     setup
         .program(&format!(
-            "case \"$*\" in *' fetch '*) if [ -e {0} ]; then touch $GIT_DIR/shallow.lock $GIT_DIR/refs/tags/v1.0.0.lock $GIT_DIR/objects/pack/tmp_pack_x; exec sleep 600; fi;; esac\nexec {1} \"$@\"",
+            "case \"$*\" in *' fetch '*) if [ -e {0} ]; then touch $GIT_DIR/shallow.lock $GIT_DIR/refs/tags/v1.0.0.lock $GIT_DIR/objects/pack/tmp_pack_$$; exec sleep 600; fi;; esac\nexec {1} \"$@\"",
             stuck.display(),
             real.display()
         ))
@@ -240,9 +269,68 @@ async fn what_a_stopped_fetch_leaves_is_in_nobodys_way() {
     let stalled = repository.find("v1.0.0").await.unwrap_err();
     assert_eq!(stalled.kind(), SourceErrorKind::TimedOut, "{stalled}");
     assert!(setup.mirror().join("shallow.lock").exists());
+    // However often it happens, there is only what the last one left.
+    repository.find("v1.0.0").await.unwrap_err();
+    assert_eq!(unfinished_packs(&setup), 1);
     fs_err::remove_file(&stuck).unwrap();
-    assert!(repository.find("v1.0.0").await.unwrap().is_some());
-    assert!(!setup.mirror().join("objects/pack/tmp_pack_x").exists());
+    // A process that knows nothing of all this clears it away.
+    let repository = setup.open(&fixture.url()).await;
+    let commit = repository.find("v1.0.0").await.unwrap().unwrap().name;
+    assert_eq!(unfinished_packs(&setup), 0);
+    assert!(!setup.mirror().join("shallow.lock").exists());
+    let go_mod = repository.file(&commit, "go.mod", 100).await.unwrap();
+    assert_eq!(go_mod.unwrap(), "module git.example/m\n");
+}
+
+/// Files of packs that were never whole.
+fn unfinished_packs(setup: &Setup) -> usize {
+    let entries = fs_err::read_dir(setup.mirror().join("objects/pack")).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names
+        .filter(|name| name.starts_with("tmp_") || name.starts_with(".tmp-"))
+        .count()
+}
+
+#[tokio::test]
+async fn a_repack_that_is_stopped_costs_nothing_but_its_time() {
+    let fixture = Fixture::new().await;
+    let mut setup = Setup::new().await;
+    setup.options.longest_process = Duration::from_secs(2);
+    let stuck = setup.folder.path().join("stuck");
+    fs_err::write(&stuck, "").unwrap();
+    setup
+        .program(&format!(
+            "case \"$*\" in *' repack '*) if [ -e {0} ]; then echo stopped >> {0}; touch $GIT_DIR/objects/pack/.tmp-$$-pack-x.pack $GIT_DIR/objects/pack/tmp_idx_$$; exec sleep 600; fi;; esac\nexec {1} \"$@\"",
+            stuck.display(),
+            super::fixture::real_git().display()
+        ))
+        .await;
+    let repository = setup.open(&fixture.url()).await;
+    let check = async |version: usize| {
+        fixture.write("f", version.to_string());
+        fixture.commit("x").await;
+        let tag = format!("v1.{version}.0");
+        fixture.git(&["tag", &tag]).await;
+        repository.forget_listing();
+        let commit = repository.find(&tag).await.unwrap().unwrap().name;
+        let content = repository.file(&commit, "f", 10).await.unwrap().unwrap();
+        assert_eq!(content, version.to_string());
+    };
+    for version in 0..20 {
+        check(version).await;
+    }
+    check(20).await;
+    assert_eq!(
+        fs_err::read_to_string(&stuck).unwrap(),
+        "stopped\n".repeat(2)
+    );
+    assert_eq!(unfinished_packs(&setup), 0);
+    fs_err::remove_file(&stuck).unwrap();
+    check(21).await;
+    assert_eq!(unfinished_packs(&setup), 0);
+    let oldest = repository.find("v1.0.0").await.unwrap().unwrap().name;
+    let content = repository.file(&oldest, "f", 10).await.unwrap().unwrap();
+    assert_eq!(content, "0");
 }
 
 #[tokio::test]
