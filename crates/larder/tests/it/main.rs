@@ -21,6 +21,7 @@ mod env;
 mod fallback;
 mod faults;
 mod fill;
+mod follow;
 mod go_command;
 mod groups;
 mod lane;

@@ -34,6 +34,25 @@ pub struct Arriving {
     pub source: Arc<str>,
 }
 
+/// Bytes of a followed file that may be handed out.
+#[derive(Clone, Debug)]
+pub enum Part {
+    /// These, which are in memory.
+    Bytes(Bytes),
+    /// Those from `start` to `end` of the growing file.
+    File {
+        /// The file; its released beginning does not change any more.
+        file: Arc<File>,
+        /// Where the follower is.
+        start: u64,
+        /// How far it may go.
+        end: u64,
+    },
+}
+
+/// What is said where a staged file has fewer bytes than were released.
+const ENDED_EARLY: &str = "a staged file ended early";
+
 /// One follower's walk through a growing file.
 #[derive(Debug)]
 pub struct Following {
@@ -61,13 +80,14 @@ impl Following {
         &self.arriving.source
     }
 
-    /// The next bytes; `None` after the last. Another upstream's file may take the place of the one that was
-    /// followed, but only where its beginning is the same.
+    /// What may be handed out now, behind what [`Self::took`] was told of; `None` after the last byte. Waits where
+    /// there is nothing yet. Another upstream's file may take the place of the one that was followed, but
+    /// only where its beginning is the same. Dropped while it waits, it has lost nothing.
     ///
     /// # Errors
     /// The fill's failure: what was handed out so far is the beginning of a file that is not good,
     /// and the connection must be broken, not ended.
-    pub async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+    pub async fn part(&mut self) -> Result<Option<Part>, Failure> {
         loop {
             let end = match &*self.progress.borrow_and_update() {
                 Progress::Waiting => None,
@@ -84,9 +104,7 @@ impl Following {
                     match &opened.body {
                         Body::File(file) => self.arriving.file = file.clone(),
                         Body::Bytes(bytes) => {
-                            let chunk = part_of(bytes, self.position);
-                            self.position += chunk.len() as u64;
-                            return Ok(Some(chunk));
+                            return Ok(Some(Part::Bytes(part_of(bytes, self.position))));
                         }
                     }
                     Some(opened.len_bytes)
@@ -94,19 +112,43 @@ impl Following {
                 Progress::Done(Err(failure)) => return Err(failure.clone()),
             };
             if let Some(end) = end {
-                let chunk = read_chunk(&self.arriving.file, self.position, end)
-                    .await
-                    .map_err(|error| Failure::store(error.into()))?;
-                if chunk.is_empty() {
-                    return Err(Failure::Internal("a staged file ended early".into()));
-                }
-                self.position += chunk.len() as u64;
-                return Ok(Some(chunk));
+                return Ok(Some(Part::File {
+                    file: self.arriving.file.clone(),
+                    start: self.position,
+                    end,
+                }));
             }
             if self.progress.changed().await.is_err() {
                 return Err(Failure::Internal("the fill of this file died".into()));
             }
         }
+    }
+
+    /// So many more bytes were handed out.
+    pub fn took(&mut self, bytes: u64) {
+        self.position = self.position.saturating_add(bytes);
+    }
+
+    /// The next bytes, read; `None` after the last.
+    ///
+    /// # Errors
+    /// As [`Self::part`], and what kept the file from being read.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        let chunk = match self.part().await? {
+            None => return Ok(None),
+            Some(Part::Bytes(bytes)) => bytes,
+            Some(Part::File { file, start, end }) => {
+                let chunk = read_chunk(&file, start, end)
+                    .await
+                    .map_err(|error| Failure::store(error.into()))?;
+                if chunk.is_empty() {
+                    return Err(Failure::Internal(ENDED_EARLY.into()));
+                }
+                chunk
+            }
+        };
+        self.took(chunk.len() as u64);
+        Ok(Some(chunk))
     }
 
     /// Waits for the end and gives the verified file.

@@ -228,6 +228,11 @@ impl Fills {
             self.foresee(key);
         }
         let (mut progress, joined) = loop {
+            if fetch == Fetch::Allowed
+                && let Some(progress) = self.under_way(key)
+            {
+                break (progress, Joined::Joined);
+            }
             let stored = self.inner.parts.store.open(key).await;
             if let Some(opened) = stored.map_err(Failure::store)? {
                 return Ok(Served::Stored(opened));
@@ -336,6 +341,14 @@ impl Fills {
             stays
         });
         forgotten.get()
+    }
+
+    /// The flight of a file that is not there yet, so that a herd does not look for it in the folder.
+    fn under_way(&self, key: &FileKey) -> Option<watch::Receiver<Progress>> {
+        let flights = self.inner.flights.lock();
+        let flight = flights.get(key)?;
+        let is_under_way = !matches!(&*flight.borrow(), Progress::Done(_));
+        is_under_way.then(|| flight.subscribe())
     }
 
     /// Joins the flight of a file that was not in the store, or starts one where that is allowed.

@@ -31,7 +31,12 @@ pub(super) async fn answer(
     } else {
         room.fills.open(file, fetch).await?
     };
-    Ok(match served {
+    Ok(reply(head, kind, served))
+}
+
+/// Answers with a file that was asked for by `head`.
+pub(super) fn reply(head: &http::request::Parts, kind: FileKind, served: Served) -> Reply {
+    match served {
         Served::Stored(opened) => stored(head, kind, &opened),
         Served::Fetched { opened, joined } => complete(head, kind, &opened, outcome(joined)),
         Served::Arriving { following, joined } => {
@@ -50,10 +55,11 @@ pub(super) async fn answer(
                 source: Some(source),
             }
         }
-    })
+    }
 }
 
-fn outcome(joined: Joined) -> Outcome {
+/// A file that was fetched.
+pub(super) fn outcome(joined: Joined) -> Outcome {
     match joined {
         Joined::Started => Outcome::Filled,
         Joined::Joined => Outcome::Joined,

@@ -51,6 +51,7 @@ use crate::refresh::Refreshes;
 use crate::refresh::access::RefreshAccess;
 use drain::{Drain, Draining};
 use impatient::Impatient;
+use lane::follow::Turns;
 use lane::{Left, Unencrypted};
 use refresh::RefreshDoor;
 use rewound::Rewound;
@@ -141,6 +142,7 @@ struct Room {
     refresh: RefreshDoor,
     cause_page: fn(&str) -> Option<String>,
     options: ServeOptions,
+    turns: Turns,
     draining: AtomicBool,
 }
 
@@ -193,6 +195,7 @@ impl Server {
             access_log: parts.access_log,
             cause_page: parts.cause_page,
             options,
+            turns: Turns::new(),
             draining: AtomicBool::new(false),
         };
         Ok(Self {

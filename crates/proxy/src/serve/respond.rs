@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use super::body::AnswerBody;
 use super::{Room, answers, cause, error, files, operations, refresh, sumdb};
 use crate::failure::Failure;
-use crate::fill::Fetch;
+use crate::fill::{Fetch, Served};
 use crate::gate::{Admitted, Caller, Way};
 use crate::observe::{Asked, Exchange, Outcome, RequestKind};
 
@@ -23,6 +23,14 @@ pub(super) struct Reply {
     pub(super) response: Response<AnswerBody>,
     pub(super) outcome: Outcome,
     pub(super) source: Option<Arc<str>>,
+}
+
+/// What the short way has found out of a request that it leaves to the long one.
+pub(super) struct Found {
+    /// The record that it opened.
+    pub(super) exchange: Exchange,
+    pub(super) kind: FileKind,
+    pub(super) served: Result<Served, Failure>,
 }
 
 /// Answers one request. Never fails: a failure is an answer too.
@@ -51,6 +59,32 @@ pub(super) async fn respond(
             failed(room, &failure, &head)
         }
     };
+    finished(&head, exchange, reply)
+}
+
+/// Answers a request whose file was asked for already, with what came of it.
+pub(super) fn respond_with(
+    room: &Room,
+    request: http::Request<Incoming>,
+    found: Found,
+) -> Response<AnswerBody> {
+    let (head, _) = request.into_parts();
+    let mut exchange = found.exchange;
+    let reply = match found.served {
+        Ok(served) => files::reply(&head, found.kind, served),
+        Err(failure) => {
+            exchange.failed(&failure);
+            failed(room, &failure, &head)
+        }
+    };
+    finished(&head, exchange, reply)
+}
+
+fn finished(
+    head: &http::request::Parts,
+    mut exchange: Exchange,
+    reply: Reply,
+) -> Response<AnswerBody> {
     exchange.answered(reply.response.status(), reply.outcome, reply.source);
     let (mut parts, mut body) = reply.response.into_parts();
     if head.method == Method::HEAD {

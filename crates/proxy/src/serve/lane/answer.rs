@@ -1,15 +1,16 @@
-//! The head of a hit's answer, as bytes: what `files` says of a whole stored file by the long way.
+//! The head of an answer, as bytes: what `files` says of a whole file by the long way.
 
 use std::cell::RefCell;
 use std::io::Write as _;
+use std::sync::atomic::Ordering;
 
-use gomod::FileKind;
+use gomod::{FileKind, Sha256};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
 use store::Opened;
 
 use crate::observe::Outcome;
-use crate::serve::files;
+use crate::serve::{Room, files};
 
 /// What becomes of the connection after the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,36 +21,61 @@ pub(super) enum After {
     Closes,
 }
 
+impl After {
+    pub(super) fn of(room: &Room) -> Self {
+        match room.draining.load(Ordering::Relaxed) {
+            true => Self::Closes,
+            false => Self::Stays,
+        }
+    }
+}
+
+/// What a head says of a whole file.
+#[derive(Clone, Copy)]
+pub(super) struct Described<'file> {
+    pub(super) kind: FileKind,
+    pub(super) len_bytes: u64,
+    /// Known of one that is complete.
+    pub(super) sha256: Option<&'file Sha256>,
+    pub(super) outcome: Outcome,
+    pub(super) source: &'file str,
+}
+
+impl<'file> Described<'file> {
+    /// A complete file.
+    pub(super) fn of(kind: FileKind, opened: &'file Opened, outcome: Outcome) -> Self {
+        Self {
+            kind,
+            len_bytes: opened.len_bytes,
+            sha256: Some(&opened.sha256),
+            outcome,
+            source: &opened.source,
+        }
+    }
+}
+
 /// Writes status line and headers of the whole file, in the order of the long way.
-pub(super) fn write_head(
-    out: &mut Vec<u8>,
-    kind: FileKind,
-    opened: &Opened,
-    outcome: Outcome,
-    after: After,
-) {
+pub(super) fn write_head(out: &mut Vec<u8>, file: Described<'_>, after: After) {
     out.clear();
-    let etag = files::etag_bytes(&opened.sha256);
     let parts: [&[u8]; 6] = [
         b"HTTP/1.1 200 OK\r\ncontent-type: ",
-        files::content_type(kind).as_bytes(),
+        files::content_type(file.kind).as_bytes(),
         b"\r\ncache-control: ",
         files::IMMUTABLE.as_bytes(),
         b"\r\naccept-ranges: bytes",
         b"\r\ncontent-length: ",
     ];
     parts.iter().for_each(|part| out.extend_from_slice(part));
-    let _infallible = write!(out, "{}", opened.len_bytes);
-    let parts: [&[u8]; 4] = [
-        b"\r\netag: ",
-        &etag,
-        b"\r\nx-larder-cache: ",
-        outcome.name().as_bytes(),
-    ];
-    parts.iter().for_each(|part| out.extend_from_slice(part));
-    if http::HeaderValue::from_str(&opened.source).is_ok() {
+    let _infallible = write!(out, "{}", file.len_bytes);
+    if let Some(sha256) = file.sha256 {
+        out.extend_from_slice(b"\r\netag: ");
+        out.extend_from_slice(&files::etag_bytes(sha256));
+    }
+    out.extend_from_slice(b"\r\nx-larder-cache: ");
+    out.extend_from_slice(file.outcome.name().as_bytes());
+    if http::HeaderValue::from_str(file.source).is_ok() {
         out.extend_from_slice(b"\r\nx-larder-source: ");
-        out.extend_from_slice(opened.source.as_bytes());
+        out.extend_from_slice(file.source.as_bytes());
     }
     if after == After::Closes {
         out.extend_from_slice(b"\r\nconnection: close");

@@ -5,6 +5,7 @@
 //! nothing more and ends, and the connection is the lane's again. What was pipelined behind the head is
 //! never shown to it. The head is one that the lane's reader took, so both know that no body follows.
 
+use std::cell::Cell;
 use std::future::{pending, poll_fn};
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -20,25 +21,32 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::serve::impatient::Impatient;
-use crate::serve::{HEAD_BYTES, HEAD_DEADLINE, Room, WRITE_PATIENCE, respond};
+use crate::serve::respond::{self, Found};
+use crate::serve::{HEAD_BYTES, HEAD_DEADLINE, Room, WRITE_PATIENCE};
 
-/// Answers the request of `head` the long way. `None` where the connection is over then: the client left
+/// Answers the request of `head` the long way, with what was `found` of it where the lane has looked. `None` where the connection is over then: the client left
 /// or the answer broke off.
 pub(super) async fn by_hyper(
     room: &Arc<Room>,
     stream: TcpStream,
     head: Bytes,
     peer: SocketAddr,
+    found: Option<Found>,
 ) -> Option<TcpStream> {
+    let found = Cell::new(found);
     let stream = Arc::new(stream);
     let io = Lent {
         head,
         stream: stream.clone(),
     };
     let io = TokioIo::new(Impatient::new(io, HEAD_DEADLINE, WRITE_PATIENCE));
-    let service = service_fn(|request| {
+    let service = service_fn(move |request| {
+        let found = found.take();
         Box::pin(async move {
-            Ok::<_, std::convert::Infallible>(respond::respond(room, request, peer).await)
+            Ok::<_, std::convert::Infallible>(match found {
+                Some(found) => respond::respond_with(room, request, found),
+                None => respond::respond(room, request, peer).await,
+            })
         })
     });
     let answered = {
@@ -63,7 +71,7 @@ pub(super) async fn by_hyper(
 }
 
 /// Resolves when the client has closed the connection, or its side of it. What it sends meanwhile waits.
-async fn client_left(stream: &TcpStream) {
+pub(super) async fn client_left(stream: &TcpStream) {
     if let Ok(1..) = stream.peek(&mut [0]).await {
         // It has asked for more, so it is there; that it leaves is seen when it takes no answer.
         pending().await

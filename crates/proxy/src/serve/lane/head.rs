@@ -3,7 +3,9 @@
 //! The parser is the one that hyper uses, so that both have one opinion of the bytes; what it lets
 //! pass and others read differently (bare line feeds, for one) is left to hyper as a whole. Headers
 //! that the lane knows to be without meaning here are named, not those that have one: a header that
-//! nobody thought of goes to hyper, whose way gives it its meaning.
+//! nobody thought of goes to hyper, whose way gives it its meaning. What frames a message is named, too
+//! (RFC 9112, section 6): without any of it the request ends with its head, so that the connection can
+//! come back.
 
 /// Headers read at most; the go command sends four, a proxy before us some more.
 const HEADERS: usize = 32;
@@ -15,7 +17,12 @@ pub enum Reading<'bytes> {
     Incomplete,
     /// A whole head of a request without a body, and nothing in it that has a meaning of its own.
     Plain(PlainHead<'bytes>),
-    /// Anything else: another method or version, a body, a header with a meaning, a fault.
+    /// A whole head of a request without a body, whose headers mean something to the long way.
+    Meaningful {
+        /// Bytes of the head with its empty line: the next request begins there.
+        len_bytes: usize,
+    },
+    /// Anything else: another method or version, a body, something about the connection itself, a fault.
     Unusual,
 }
 
@@ -51,9 +58,10 @@ pub fn read(bytes: &[u8]) -> Reading<'_> {
         Ok(httparse::Status::Partial) => return Reading::Incomplete,
         Err(_) => return Reading::Unusual,
     };
-    match plain(bytes, &request, len_bytes) {
-        Some(head) => Reading::Plain(head),
-        None => Reading::Unusual,
+    match (plain(bytes, &request, len_bytes), meaning(request.headers)) {
+        (Some(head), Meaning::Nothing) => Reading::Plain(head),
+        (Some(_), Meaning::Something) => Reading::Meaningful { len_bytes },
+        (Some(_), Meaning::Framing) | (None, _) => Reading::Unusual,
     }
 }
 
@@ -65,6 +73,7 @@ fn begins_plainly(bytes: &[u8]) -> bool {
     })
 }
 
+/// Whatever its headers mean.
 fn plain<'bytes>(
     bytes: &[u8],
     request: &httparse::Request<'_, 'bytes>,
@@ -78,8 +87,7 @@ fn plain<'bytes>(
     let target = request.path?;
     let is_plain = request.version == Some(1)
         && target.bytes().all(is_plain_in_target)
-        && lines_end_with_both(bytes.get(..len_bytes)?)
-        && headers_are_plain(request.headers);
+        && lines_end_with_both(bytes.get(..len_bytes)?);
     is_plain.then_some(PlainHead {
         method,
         target,
@@ -105,29 +113,54 @@ fn lines_end_with_both(head: &[u8]) -> bool {
     before == b'\n'
 }
 
-fn headers_are_plain(headers: &[httparse::Header<'_>]) -> bool {
+/// What headers say that matters.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Meaning {
+    Nothing,
+    /// Something about the answer.
+    Something,
+    /// Where the message ends, what becomes of the connection, or nothing that is allowed.
+    Framing,
+}
+
+fn meaning(headers: &[httparse::Header<'_>]) -> Meaning {
     let mut hosts = 0;
+    let mut most = Meaning::Nothing;
     for header in headers {
         if !header.value.iter().all(|byte| matches!(byte, b' '..=b'~')) {
-            return false;
+            return Meaning::Framing;
         }
-        if header.name.eq_ignore_ascii_case("host") {
+        let is = |name: &str| header.name.eq_ignore_ascii_case(name);
+        let meaning = if is("host") {
             hosts += 1;
-            continue;
-        }
-        let is_plain = if header.name.eq_ignore_ascii_case("connection") {
-            header.value.eq_ignore_ascii_case(b"keep-alive")
+            Meaning::Nothing
+        } else if is("connection") && header.value.eq_ignore_ascii_case(b"keep-alive") {
+            Meaning::Nothing
+        } else if FRAMING.iter().any(|name| is(name)) {
+            Meaning::Framing
+        } else if WITHOUT_MEANING.iter().any(|name| is(name)) {
+            Meaning::Nothing
         } else {
-            WITHOUT_MEANING
-                .iter()
-                .any(|name| header.name.eq_ignore_ascii_case(name))
+            Meaning::Something
         };
-        if !is_plain {
-            return false;
-        }
+        most = most.max(meaning);
     }
-    hosts == 1
+    if hosts == 1 { most } else { Meaning::Framing }
 }
+
+/// Headers that frame a message, or that speak of the connection (RFC 9110, section 7.6.1).
+const FRAMING: &[&str] = &[
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "expect",
+    "http2-settings",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "upgrade",
+];
 
 /// Headers that change nothing about an answer here: what clients say of themselves, and what proxies
 /// and tracing add. None of them frames the message.

@@ -1,11 +1,11 @@
-//! The short way for hits over plain HTTP/1.1, before hyper.
+//! The short way for files over plain HTTP/1.1, before hyper.
 //!
 //! Called with each accepted connection that speaks no TLS. A head that is nothing but a usual `GET` or
 //! `HEAD` ([`head`]) passes the gate as any other, and a file that is stored is written at once: from memory
-//! head and body in one system call, from the folder by `sendfile` ([`send`]). Everything else, misses
-//! and refusals included, goes to hyper with every byte that was read; the lane never says a status but 200.
-//! A plain request that is no hit takes a [`detour`] and the connection comes back; one that is not plain
-//! takes its connection with it.
+//! head and body in one system call, from the folder by `sendfile` ([`send`]). One that is missing is
+//! fetched and followed ([`follow`]). Everything else goes to hyper with every byte that was read; the lane
+//! never says a status but 200. A request without a body takes a [`detour`] and the connection comes back;
+//! any other takes its connection with it.
 //!
 //! While a connection waits for its next request it holds a socket, one timer and a few hundred bytes;
 //! buffers belong to the request ([`scratch`]). Requests that came together are answered in their order,
@@ -14,6 +14,7 @@
 mod answer;
 mod deadline;
 mod detour;
+pub(super) mod follow;
 pub mod head;
 mod scratch;
 mod send;
@@ -23,7 +24,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::Poll;
 
 use bytes::Bytes;
@@ -37,10 +37,11 @@ use super::read_ahead::read_whole;
 use super::respond::{kind_of, names_a_module};
 use super::{HEAD_DEADLINE, Room, files};
 use crate::Failure;
-use crate::gate::{Caller, Way};
-use crate::observe::{Asked, Exchange};
-use answer::After;
+use crate::gate::{AdmittedFile, Caller, Way};
+use crate::observe::{Asked, Exchange, Outcome};
+use answer::{After, Described};
 use deadline::Deadline;
+use follow::Sought;
 use head::{PlainHead, PlainMethod, Reading};
 use scratch::Scratch;
 
@@ -81,8 +82,13 @@ pub(super) async fn serve(
         loop {
             let is_full = scratch.is_full();
             let (unread, out) = scratch.parts();
-            let head = match head::read(unread) {
-                Reading::Plain(head) => head,
+            let (plain, used) = match head::read(unread) {
+                Reading::Plain(head) => {
+                    let used = head.len_bytes;
+                    let file = admitted(room, peer, &head).await;
+                    (file.map(|file| (head, file)), used)
+                }
+                Reading::Meaningful { len_bytes } => (None, len_bytes),
                 Reading::Incomplete if !is_full => {
                     let arrived =
                         arrival(&mut stream, Some(scratch), &mut deadline, stop.as_mut()).await;
@@ -94,68 +100,62 @@ pub(super) async fn serve(
                 }
                 Reading::Incomplete | Reading::Unusual => return unusual(room, stream, &scratch),
             };
-            let used = head.len_bytes;
-            let Some(hit) = hit(room, peer, &head).await else {
+            let own = |bytes: &[u8]| Bytes::copy_from_slice(bytes.get(..used).unwrap_or_default());
+            let Some((head, file)) = plain else {
                 room.metrics.lane_declined.inc();
-                let own = Bytes::copy_from_slice(unread.get(..used).unwrap_or_default());
+                let own = own(unread);
+                let behind = scratch.behind(used);
                 // Boxed: a connection that waits has no room for it.
-                let answered = Box::pin(detour::by_hyper(room, stream, own, peer)).await;
+                let answered = Box::pin(detour::by_hyper(room, stream, own, peer, None)).await;
                 let Some(back) = answered else {
                     return Left::Closed;
                 };
                 stream = back;
-                scratch.used(used);
-                if room.draining.load(Ordering::Relaxed) {
+                if After::of(room) == After::Closes {
                     return Left::Closed;
                 }
                 deadline.set(HEAD_DEADLINE);
-                if scratch.unread().is_empty() {
-                    break;
-                }
+                let Some(behind) = behind else { break };
+                scratch = behind;
                 continue;
             };
-            let after = match room.draining.load(Ordering::Relaxed) {
-                true => After::Closes,
-                false => After::Stays,
-            };
-            let mut exchange = opened_exchange(room, peer, &head, &hit);
-            answer::write_head(out, hit.kind, &hit.opened, hit.outcome(), after);
-            let body = match (head.method, hit.opened.body) {
-                (PlainMethod::Head, _) => Body::Bytes(Bytes::new()),
-                (PlainMethod::Get, body) => body,
-            };
-            let sent = match body {
-                Body::Bytes(bytes) => {
-                    send::memory(stream, &mut deadline, &mut exchange, out, &bytes).await
-                }
-                Body::File(file) if hit.opened.len_bytes <= READ_BYTES => {
-                    let Ok(bytes) = read_whole(&file, hit.opened.len_bytes).await else {
-                        exchange.broke_off(&Failure::Internal("a stored file ended early".into()));
-                        return Left::Closed;
-                    };
-                    send::memory(stream, &mut deadline, &mut exchange, out, &bytes).await
-                }
-                Body::File(file) => {
-                    let len_bytes = hit.opened.len_bytes;
-                    send::file(stream, &mut deadline, &mut exchange, out, file, len_bytes).await
-                }
-            };
-            stream = match sent {
-                Ok(stream) => stream,
-                Err(error) => {
-                    if error.kind() == io::ErrorKind::UnexpectedEof {
-                        exchange.broke_off(&Failure::Internal("a stored file ended early".into()));
-                    }
-                    tracing::debug!(%peer, %error, "a connection ended early");
+            let mut exchange = opened_exchange(room, peer, &head, &file);
+            let Some(opened) = in_memory(room, &file) else {
+                let sought = Sought {
+                    head: own(unread),
+                    method: head.method,
+                    file,
+                    exchange,
+                };
+                let behind = scratch.behind(used);
+                let answered = follow::answer(room, stream, peer, &mut deadline, sought);
+                // Boxed: a connection that waits has no room for it.
+                let Some(back) = Box::pin(answered).await else {
                     return Left::Closed;
-                }
+                };
+                stream = back;
+                deadline.set(HEAD_DEADLINE);
+                let Some(behind) = behind else { break };
+                scratch = behind;
+                continue;
             };
-            drop(exchange);
-            scratch.used(used);
-            if after == After::Closes {
-                let _gone = stream.shutdown().await;
+            let after = After::of(room);
+            let outcome = files::outcome_of(opened.tier);
+            let opened = (file.key().kind, opened, outcome);
+            let sent = send_opened(
+                stream,
+                &mut deadline,
+                &mut exchange,
+                head.method,
+                opened,
+                out,
+                after,
+            );
+            let Some(back) = ended(sent.await, exchange, peer, after).await else {
                 return Left::Closed;
-            }
+            };
+            stream = back;
+            scratch.used(used);
             deadline.set(HEAD_DEADLINE);
             if scratch.unread().is_empty() {
                 break;
@@ -207,41 +207,38 @@ async fn arrival(
     .await
 }
 
-/// A stored file that the caller may have.
-struct Hit {
-    kind: FileKind,
-    opened: Opened,
-}
-
-impl Hit {
-    fn outcome(&self) -> crate::observe::Outcome {
-        files::outcome_of(self.opened.tier)
-    }
-}
-
-/// `None` for whatever is no hit, or not allowed: the long way says so.
-async fn hit(room: &Room, peer: SocketAddr, head: &PlainHead<'_>) -> Option<Hit> {
+/// The file that is asked for, if it is one and the caller may have it: the long way says why not.
+async fn admitted(room: &Room, peer: SocketAddr, head: &PlainHead<'_>) -> Option<AdmittedFile> {
     if !names_a_module(head.target) {
         return None;
     }
     let request = Request::parse(head.target).ok()?;
-    let Request::File(_, kind) = request else {
+    if !matches!(request, Request::File(..)) {
         return None;
-    };
+    }
     let caller = Caller::anonymous(Some(peer));
     let admitted = room.gate.admit(caller, request).await.ok()?;
-    let Way::File(file) = admitted.way() else {
-        return None;
-    };
-    let opened = match room.fills.open_now(&file) {
-        Some(opened) => opened,
-        None => room.fills.open_stored(&file).await.ok()??,
-    };
-    let sendable = send::CAN_SEND_FILES || matches!(opened.body, Body::Bytes(_));
-    sendable.then_some(Hit { kind, opened })
+    match admitted.way() {
+        Way::File(file) => Some(file),
+        Way::Answer(_) | Way::Sumdb(_) => None,
+    }
 }
 
-fn opened_exchange(room: &Room, peer: SocketAddr, head: &PlainHead<'_>, hit: &Hit) -> Exchange {
+/// The file, if that is known without waiting for anything.
+fn in_memory(room: &Room, file: &AdmittedFile) -> Option<Opened> {
+    room.fills.open_now(file).filter(is_sendable)
+}
+
+fn is_sendable(opened: &Opened) -> bool {
+    send::CAN_SEND_FILES || matches!(opened.body, Body::Bytes(_)) || opened.len_bytes <= READ_BYTES
+}
+
+fn opened_exchange(
+    room: &Room,
+    peer: SocketAddr,
+    head: &PlainHead<'_>,
+    file: &AdmittedFile,
+) -> Exchange {
     let asked = Asked {
         method: match head.method {
             PlainMethod::Get => http::Method::GET,
@@ -256,8 +253,60 @@ fn opened_exchange(room: &Room, peer: SocketAddr, head: &PlainHead<'_>, hit: &Hi
         Some(peer),
         &asked,
     );
-    exchange.asked(kind_of(hit.kind));
-    let source = Some(hit.opened.source.clone());
-    exchange.answered(StatusCode::OK, hit.outcome(), source);
+    exchange.asked(kind_of(file.key().kind));
     exchange
+}
+
+/// Writes a complete file, or what is said of it.
+///
+/// # Errors
+/// As of [`send::file`].
+async fn send_opened(
+    stream: TcpStream,
+    deadline: &mut Deadline,
+    exchange: &mut Exchange,
+    method: PlainMethod,
+    (kind, opened, outcome): (FileKind, Opened, Outcome),
+    out: &mut Vec<u8>,
+    after: After,
+) -> io::Result<TcpStream> {
+    answer::write_head(out, Described::of(kind, &opened, outcome), after);
+    exchange.answered(StatusCode::OK, outcome, Some(opened.source));
+    match (method, opened.body) {
+        (PlainMethod::Head, _) => send::memory(stream, deadline, exchange, out, b"").await,
+        (PlainMethod::Get, Body::Bytes(bytes)) => {
+            send::memory(stream, deadline, exchange, out, &bytes).await
+        }
+        (PlainMethod::Get, Body::File(file)) if opened.len_bytes <= READ_BYTES => {
+            let bytes = read_whole(&file, opened.len_bytes).await?;
+            send::memory(stream, deadline, exchange, out, &bytes).await
+        }
+        (PlainMethod::Get, Body::File(file)) => {
+            send::file(stream, deadline, exchange, out, file, opened.len_bytes).await
+        }
+    }
+}
+
+/// Closes the record of a request. The connection, if it goes on.
+async fn ended(
+    sent: io::Result<TcpStream>,
+    mut exchange: Exchange,
+    peer: SocketAddr,
+    after: After,
+) -> Option<TcpStream> {
+    match sent {
+        Ok(stream) if after == After::Stays => Some(stream),
+        Ok(mut stream) => {
+            drop(exchange);
+            let _gone = stream.shutdown().await;
+            None
+        }
+        Err(error) => {
+            if error.kind() == io::ErrorKind::UnexpectedEof {
+                exchange.broke_off(&Failure::Internal("a stored file ended early".into()));
+            }
+            tracing::debug!(%peer, %error, "a connection ended early");
+            None
+        }
+    }
 }

@@ -37,6 +37,14 @@ impl Scratch {
     }
 }
 
+impl Scratch {
+    /// What is left when a request of `count` bytes is taken from it. Where nothing is, the memory goes back.
+    pub(super) fn behind(mut self, count: usize) -> Option<Self> {
+        self.used(count);
+        (!self.unread().is_empty()).then_some(self)
+    }
+}
+
 impl Space {
     /// What was read and not used up.
     pub(super) fn unread(&self) -> &[u8] {

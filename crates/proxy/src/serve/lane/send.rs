@@ -104,7 +104,7 @@ pub(super) async fn file(
     Ok(stream)
 }
 
-async fn writable(stream: &TcpStream, patience: &mut Patience<'_>) -> io::Result<()> {
+pub(super) async fn writable(stream: &TcpStream, patience: &mut Patience<'_>) -> io::Result<()> {
     poll_fn(|context| match stream.poll_write_ready(context) {
         Poll::Ready(ready) => Poll::Ready(ready),
         Poll::Pending => patience.wait(context),
@@ -113,13 +113,13 @@ async fn writable(stream: &TcpStream, patience: &mut Patience<'_>) -> io::Result
 }
 
 /// Bounds a wait for the client. The timer is only touched when there is something to wait for.
-struct Patience<'deadline> {
+pub(super) struct Patience<'deadline> {
     deadline: &'deadline mut Deadline,
     waiting: bool,
 }
 
 impl<'deadline> Patience<'deadline> {
-    fn new(deadline: &'deadline mut Deadline) -> Self {
+    pub(super) fn new(deadline: &'deadline mut Deadline) -> Self {
         Self {
             deadline,
             waiting: false,
@@ -150,7 +150,12 @@ fn send_with_more(stream: &TcpStream, head: &[u8]) -> io::Result<usize> {
 
 /// Writes from `position` until the socket takes no more. How many bytes that were.
 #[cfg(target_os = "linux")]
-fn fill_socket(stream: &TcpStream, file: &File, mut position: u64, end: u64) -> io::Result<u64> {
+pub(super) fn fill_socket(
+    stream: &TcpStream,
+    file: &File,
+    mut position: u64,
+    end: u64,
+) -> io::Result<u64> {
     /// Of one call, so that the count of what was sent follows the transfer.
     const WINDOW_BYTES: u64 = 64 << 20;
     let start = position;
@@ -181,6 +186,6 @@ fn send_with_more(_: &TcpStream, _: &[u8]) -> io::Result<usize> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn fill_socket(_: &TcpStream, _: &File, _: u64, _: u64) -> io::Result<u64> {
+pub(super) fn fill_socket(_: &TcpStream, _: &File, _: u64, _: u64) -> io::Result<u64> {
     Err(ErrorKind::Unsupported.into())
 }
