@@ -351,6 +351,57 @@ fn what_a_repository_that_can_be_read_does_not_have_is_absent() {
     ] {
         expect_error(larder.get(&path), 404);
     }
+    // Below a root that is known and can be read, a page that fails adds no doubt.
+    for (status, path) in [(500, "deep/a"), (403, "deep/b")] {
+        let broken = Behaviour::normal().status(status, "oops\n");
+        let page = format!("/team/repo/{path}?go-get=1");
+        host.server.http().misbehave(&page, broken);
+        let path = format!("{MODULE}/{path}");
+        expect_error(larder.get(&format!("/{path}/@latest")), 404);
+        expect_error(larder.get(&url_path(&path, "v1.0.0.info")), 404);
+    }
+}
+
+#[test]
+fn what_looks_like_an_option_is_none() {
+    let (host, _repository) = CodeHost::with_repository();
+    let larder = with_password(host.larder(), PASSWORD)
+        .upstream("off")
+        .start();
+    // Where git would run, were the word taken for its option.
+    let trap = larder.cache_dir().join("state/git/trapped");
+    for path in [
+        url_path(MODULE, "--upload-pack=touch%20trapped.info"),
+        url_path(MODULE, "--all.info"),
+        url_path("--upload-pack/x", "list"),
+        url_path(&format!("{HOST}/--help.git"), "list"),
+        url_path(&format!("{MODULE}/--output"), "v1.0.0.zip"),
+    ] {
+        let status = larder.get(&path).status();
+        assert!((400..500).contains(&status), "{path}: {status}");
+    }
+    assert!(!trap.exists());
+}
+
+#[test]
+fn plain_http_is_used_only_where_goinsecure_says_so() {
+    let (host, _repository) = CodeHost::with_repository();
+    let module = format!("{HOST}/plain");
+    let plain = GitHttpServer::start();
+    let repository = repository(&module);
+    plain.serve("/plain.git", &repository);
+    let entry = format!("{module} git {}", plain.url("/plain.git"));
+    host.server.go_import("/plain", &[&entry]);
+    let list = |arguments: &[&str]| {
+        let larder = host.larder().upstream("off").args(arguments).start();
+        larder.get(&url_path(&module, "list"))
+    };
+    let text = expect_error(list(&[]), 403);
+    expect_parts(&text, &["http"]);
+    expect_error(list(&["--insecure", "git.corp.example/other"]), 403);
+    assert_eq!(plain.http().total(), 0);
+    let text = list(&["--insecure", &module]).expect_status(200).text();
+    assert_eq!(text, "v1.0.0\nv1.1.0\n");
 }
 
 #[test]
@@ -373,6 +424,11 @@ fn a_failure_that_proves_nothing_is_never_an_absence() {
         host.server
             .http()
             .misbehave_under("/team/repo.git/", broken);
+        good(host)
+    });
+    check(502, &["not valid"], &|host| {
+        let page = Behaviour::normal().status(200, "<html>\nWho are you?\n</html>\n");
+        host.server.http().misbehave_under("/team/repo.git/", page);
         good(host)
     });
     check(502, &[], &|host| {
@@ -425,11 +481,23 @@ fn a_key_opens_a_repository_over_ssh_that_a_page_names_by_https() {
         .get(&url_path(MODULE, "v1.1.0.zip"))
         .expect_status(200);
     assert!(!ssh.sessions().is_empty());
+    let package = format!("{MODULE}/deep/er/pkg");
+    if let Some(go) = go_behind(&larder) {
+        let main = main_module(&go);
+        go.run(&main, &["get", &package]).success();
+        let go_mod = std::fs::read_to_string(main.join("go.mod")).unwrap();
+        expect_parts(&go_mod, &[&format!("{MODULE} v1.1.0")]);
+    }
     assert_eq!(host.server.git_requests("/team/repo.git"), 0);
 
     let larder = larder_with(ssh.stranger_key());
     let text = expect_error(larder.get(&url_path(MODULE, "list")), 403);
     expect_parts(&text, &["ublickey"]);
+    if let Some(go) = go_behind(&larder) {
+        let main = main_module(&go);
+        let said = go.run(&main, &["get", &package]).failure();
+        expect_parts(&said.stderr, &["403", MODULE]);
+    }
 }
 
 #[test]

@@ -87,9 +87,13 @@ fn died() -> StoreError {
 }
 
 fn enqueue(folder: &Arc<CacheFolder>, work: Work) {
-    let mut queue = folder.waiting.queue.lock();
-    queue.works.push(work);
-    if !std::mem::replace(&mut queue.is_served, true) {
+    let was_served = {
+        let mut queue = folder.waiting.queue.lock();
+        queue.works.push(work);
+        std::mem::replace(&mut queue.is_served, true)
+    };
+    // Not under the lock: a runtime that is shutting down drops the task here and now, which takes it.
+    if !was_served {
         tokio::spawn(serve(Served(Some(Arc::clone(folder)))));
     }
 }

@@ -244,3 +244,26 @@ fn names_that_are_no_module_files_are_passed_over() {
     check("master.info", None);
     check(".zip", None);
 }
+
+#[test]
+fn a_commit_while_everything_ends_does_not_wait_for_itself() {
+    let (scratch, staging) = scratch();
+    let disk = DiskStore::open(scratch.path()).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let key = key(PATH, "v1.0.0", FileKind::Mod);
+    let file = runtime.block_on(verified(&staging, &key, b"content", 1));
+    let ended = runtime.handle().clone();
+    drop(runtime);
+    let (done, heard) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        // Such a runtime drops at once what is spawned in it.
+        let _entered = ended.enter();
+        let mut commit = std::pin::pin!(disk.commit(file));
+        let mut nobody = std::task::Context::from_waker(std::task::Waker::noop());
+        let _ = commit.as_mut().poll(&mut nobody);
+        done.send(())
+    });
+    heard
+        .recv_timeout(std::time::Duration::from_secs(20))
+        .unwrap();
+}
