@@ -39,7 +39,7 @@ use crate::flights::Flights;
 use crate::http_client::{ClientError, HttpClient, RequestFailure, Security, seconds};
 use crate::privacy::{Privacy, Route};
 use crate::{
-    Credentials, Freshness, GitProtocol, Location, Refresher, Repositories, RepositoryRoot,
+    Clue, Credentials, Freshness, GitProtocol, Location, Refresher, Repositories, RepositoryRoot,
     RepositoryUrl, Roots, SourceError, SourceErrorKind, Touched, Trust, UpstreamOptions,
 };
 
@@ -958,7 +958,10 @@ impl Page {
     fn absence(&self, path: &str) -> SourceError {
         let mut error = SourceError::new(SourceErrorKind::NotExist, self.why_nothing(path));
         error.0.status = Some(self.status);
-        error
+        error.with_clue(match self.status {
+            404 | 410 if self.imports.found.is_empty() => Clue::NoSuchRepository,
+            _ => Clue::NoGoImport,
+        })
     }
 
     /// The same of a private path.
@@ -1093,7 +1096,8 @@ fn repository_url(address: &str, said_by: &str) -> Result<RepositoryUrl, SourceE
 }
 
 fn bad_page(page: &str, text: String) -> SourceError {
-    SourceError::new(SourceErrorKind::BadAnswer, format!("{page}: {text}"))
+    let text = format!("{page}: {text}");
+    SourceError::new(SourceErrorKind::BadAnswer, text).with_clue(Clue::NoGoImport)
 }
 
 fn disallowed(text: String) -> SourceError {

@@ -90,6 +90,34 @@ pub struct SourceFailure {
     pub sink: Option<SinkError>,
     /// Which fault of TLS, for `Tls`, where it is known.
     pub tls: Option<TlsFault>,
+    /// What the evidence shows beyond the kind, where it does.
+    pub clue: Option<Clue>,
+}
+
+/// What an answer shows beyond the kind of its failure. Who is told of it is told the finer cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clue {
+    /// Redirects without an end.
+    RedirectsInCircles,
+    /// A redirect from https to http.
+    RedirectsToPlain,
+    /// A page that names no repository for the path, or one that cannot be.
+    NoGoImport,
+    /// The code host knows no such repository.
+    NoSuchRepository,
+    /// Nothing is listed, and nothing in the answer is of a git server: a page, perhaps one for people who are to sign
+    /// in, answers in its place.
+    NothingListed,
+    /// Git's transfer, or what it brought, is broken.
+    BrokenTransfer,
+    /// The files of the commit make no module zip.
+    NoModuleZip,
+    /// The code host's SSH key is not known here.
+    UnknownHostKey,
+    /// The code host's SSH key is not the one that is known here.
+    OtherHostKey,
+    /// The code host accepts none of the SSH keys that it was offered.
+    RefusedSshKey,
 }
 
 /// Why a TLS handshake with a source failed.
@@ -128,6 +156,7 @@ impl SourceError {
             notes: Vec::new(),
             sink: None,
             tls: None,
+            clue: None,
         }))
     }
     /// A connection that failed in TLS.
@@ -135,6 +164,12 @@ impl SourceError {
         let mut error = Self::new(SourceErrorKind::Tls, text);
         error.0.tls = Some(fault);
         error
+    }
+    /// The same failure, with what shows more of it.
+    #[must_use]
+    pub fn with_clue(mut self, clue: Clue) -> Self {
+        self.0.clue = Some(clue);
+        self
     }
     /// The same failure, as one on the way to the repository of a module.
     pub fn on_the_way_to_repository_of(mut self, module_path: &ModulePath) -> Self {

@@ -20,7 +20,7 @@ use crate::http_proxy::HttpProxies;
 use crate::netrc::Netrc;
 use crate::options::UpstreamOptions;
 use crate::tls::{self, CaFileError, TlsRoots};
-use crate::{RepositoryUrl, SourceError, SourceErrorKind, via_value};
+use crate::{Clue, RepositoryUrl, SourceError, SourceErrorKind, via_value};
 
 /// Redirects that are followed for one request.
 const REDIRECTS: usize = 10;
@@ -186,13 +186,13 @@ impl HttpClient {
                 .ok_or_else(|| bad_answer("it redirects to nowhere"))?;
             let turns_unsafe = came_from_https(&url) && !came_from_https(&next);
             if turns_unsafe && self.security == Security::Verified {
-                return Err(bad_answer(
-                    "it redirects from https to http, which is not followed",
-                ));
+                let text = "it redirects from https to http, which is not followed";
+                return Err(bad_answer(text).with_clue(Clue::RedirectsToPlain));
             }
             url = without_credentials(next);
         }
-        Err(bad_answer("it redirects more than 10 times"))
+        let text = "it redirects more than 10 times";
+        Err(bad_answer(text).with_clue(Clue::RedirectsInCircles))
     }
 
     /// One request without a body, redirects not followed: an `Authorization` among the headers goes to this
@@ -552,6 +552,13 @@ pub(crate) fn basic(login: &[u8], password: &[u8]) -> Option<HeaderValue> {
 
 fn percent_decoded(text: &str) -> Vec<u8> {
     percent_encoding::percent_decode_str(text).collect()
+}
+
+impl RequestFailure {
+    fn with_clue(mut self, clue: Clue) -> Self {
+        self.error = self.error.with_clue(clue);
+        self
+    }
 }
 
 fn bad_answer(text: &str) -> RequestFailure {

@@ -62,7 +62,7 @@ pub use direct::{DirectSource, ModuleProxies};
 pub use discovery::{
     Discovery, DiscoveryOptions, GoVcs, NamedRepository, VersionControl, repository_named_by,
 };
-pub use error::{Asked, SourceError, SourceErrorKind, SourceFailure, TlsFault};
+pub use error::{Asked, Clue, SourceError, SourceErrorKind, SourceFailure, TlsFault};
 pub use file::{FileSource, FolderLayout};
 pub use git::{
     Git, GitMissing, GitObserver, GitOptions, HostProbe, HostVerdict, NoGitObserver, NoHostProbe,

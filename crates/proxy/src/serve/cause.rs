@@ -6,7 +6,7 @@
 use http::request;
 use http::uri::Authority;
 use source::sumdb::ChecksumError;
-use source::{Asked, SourceError, SourceErrorKind, TlsFault};
+use source::{Asked, Clue, SourceError, SourceErrorKind, TlsFault};
 use store::{StoreError, VerifyError};
 
 use crate::failure::Failure;
@@ -83,11 +83,16 @@ fn of_source(error: &SourceError) -> &'static str {
     let failure = &error.0;
     let of_proxy = matches!(failure.asked, Asked::ModuleProxy);
     let either = |proxy, repository| if of_proxy { proxy } else { repository };
+    if let Some(clue) = failure.clue {
+        return of_clue(clue);
+    }
     match failure.kind {
         SourceErrorKind::NotExist | SourceErrorKind::Gone => "ver-unknown-revision",
         SourceErrorKind::Refused => either("proxy-auth-required", "vcs-auth-https"),
         SourceErrorKind::Busy => "proxy-rate-limit",
-        SourceErrorKind::Unreachable if failure.status.is_some() => "proxy-server-error",
+        SourceErrorKind::Unreachable if failure.status.is_some() => {
+            either("proxy-server-error", "vcs-network")
+        }
         SourceErrorKind::Unreachable | SourceErrorKind::TimedOut => {
             either("proxy-upstream-unreachable", "vcs-network")
         }
@@ -95,7 +100,7 @@ fn of_source(error: &SourceError) -> &'static str {
             Some(fault) => of_tls(fault),
             None => either("tls-handshake-alert", "vcs-tls"),
         },
-        SourceErrorKind::BadAnswer => either("proxy-bad-body", "goget-meta-missing"),
+        SourceErrorKind::BadAnswer => "proxy-bad-body",
         SourceErrorKind::TooLarge => "module-too-large",
         SourceErrorKind::Rejected => "zip-invalid",
         SourceErrorKind::Sink | SourceErrorKind::Internal => "proxy-server-error",
@@ -105,6 +110,21 @@ fn of_source(error: &SourceError) -> &'static str {
         SourceErrorKind::Disallowed => "vcs-disallowed",
         SourceErrorKind::ForbiddenAddress => "proxy-forbidden",
         SourceErrorKind::Loop => "proxy-loop",
+    }
+}
+
+fn of_clue(clue: Clue) -> &'static str {
+    match clue {
+        Clue::RedirectsInCircles => "redirect-loop",
+        Clue::RedirectsToPlain => "redirect-insecure",
+        Clue::NoGoImport => "goget-meta-missing",
+        Clue::NoSuchRepository => "vcs-repo-not-found",
+        Clue::NothingListed => "vcs-auth-https",
+        Clue::BrokenTransfer => "vcs-network",
+        Clue::NoModuleZip => "zip-bad-path",
+        Clue::UnknownHostKey => "vcs-host-key",
+        Clue::OtherHostKey => "vcs-host-key-changed",
+        Clue::RefusedSshKey => "vcs-ssh-auth",
     }
 }
 
@@ -199,6 +219,21 @@ mod tests {
             .flat_map(|kind| [source(kind, ""), source(kind, "git.example/a")])
             .map(|failure| of(&failure))
             .collect();
+        ids.extend(
+            [
+                Clue::RedirectsInCircles,
+                Clue::RedirectsToPlain,
+                Clue::NoGoImport,
+                Clue::NoSuchRepository,
+                Clue::NothingListed,
+                Clue::BrokenTransfer,
+                Clue::NoModuleZip,
+                Clue::UnknownHostKey,
+                Clue::OtherHostKey,
+                Clue::RefusedSshKey,
+            ]
+            .map(of_clue),
+        );
         ids.extend(
             [
                 TlsFault::UnknownAuthority,

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use gomod::{Info, Version};
 
-use crate::{Commit, SourceError, SourceErrorKind};
+use crate::{Clue, Commit, SourceError, SourceErrorKind};
 
 /// Where an answer comes from (`codehost.Origin`). Empty texts are left out of the JSON.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -112,6 +112,7 @@ impl CommitTime {
                         commit.name
                     ),
                 )
+                .with_clue(Clue::BrokenTransfer)
             })
     }
 

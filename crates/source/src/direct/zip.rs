@@ -23,8 +23,8 @@ use super::go_mod::Directory;
 use super::zip_writer::ZipWriter;
 use crate::upstream::refused_by_sink;
 use crate::{
-    Archive, ObjectName, Repository, Sink, SourceError, SourceErrorKind, SourceName, TreeEntry,
-    TreeEntryKind,
+    Archive, Clue, ObjectName, Repository, Sink, SourceError, SourceErrorKind, SourceName,
+    TreeEntry, TreeEntryKind,
 };
 
 /// The bytes of a piece, and how many pieces wait for the sink.
@@ -211,6 +211,7 @@ impl Contents {
             &self.module,
             format!("git's archive of the commit could not be read: {error}"),
         )
+        .with_clue(Clue::BrokenTransfer)
     }
 }
 
@@ -379,6 +380,7 @@ fn bad(module: &ModuleVersion, reason: impl std::fmt::Display) -> SourceError {
         SourceErrorKind::BadAnswer,
         format!("{module}: create zip: {reason}"),
     )
+    .with_clue(Clue::NoModuleZip)
 }
 
 fn too_large(module: &ModuleVersion, reason: impl std::fmt::Display) -> SourceError {

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use super::failure;
 use super::process::{AFTER_EXIT, Running, Stopped, Tail};
-use crate::{Archive, RepositoryUrl, SourceError, SourceErrorKind};
+use crate::{Archive, Clue, RepositoryUrl, SourceError, SourceErrorKind};
 
 /// One read from the child.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -183,16 +183,20 @@ impl Pump {
             "git could not make the archive",
             &failure::clean(&stderr, None),
             self.running.elapsed(),
-        ))
+        )
+        .with_clue(Clue::BrokenTransfer))
     }
 
     /// What it means that the child ended without a byte.
     async fn failed_at_once(mut self) -> ArchiveFailure {
         let Err(error) = self.end().await else {
-            return ArchiveFailure::Failed(SourceError::new(
-                SourceErrorKind::BadAnswer,
-                "git made an archive without a byte",
-            ));
+            return ArchiveFailure::Failed(
+                SourceError::new(
+                    SourceErrorKind::BadAnswer,
+                    "git made an archive without a byte",
+                )
+                .with_clue(Clue::BrokenTransfer),
+            );
         };
         let stderr = self.complaints.text();
         if stderr.contains("did not match any files") {

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::process::Stopped;
-use crate::{Credential, Means, RepositoryUrl, SourceError, SourceErrorKind};
+use crate::{Clue, Credential, Means, RepositoryUrl, SourceError, SourceErrorKind};
 
 /// What the words of a failed transport say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,7 +154,22 @@ pub(super) fn failure(
     error.0.attempts = 1;
     let said = last_words(stderr);
     error.0.upstream_text = (!said.is_empty()).then_some(said);
+    error.0.clue = clue(stderr);
     error
+}
+
+/// What the words of a failed transport show beyond its kind.
+fn clue(stderr: &str) -> Option<Clue> {
+    const PHRASES: [(&str, Clue); 3] = [
+        ("remote host identification has changed", Clue::OtherHostKey),
+        ("host key verification failed", Clue::UnknownHostKey),
+        ("permission denied (publickey", Clue::RefusedSshKey),
+    ];
+    let words = without_quoted(stderr).to_ascii_lowercase();
+    if let Some((_, clue)) = PHRASES.iter().find(|(phrase, _)| words.contains(phrase)) {
+        return Some(*clue);
+    }
+    (!stderr.is_empty() && meaning(stderr) == Meaning::NotFound).then_some(Clue::NoSuchRepository)
 }
 
 /// How a child ended, in Go's words.

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::process::{Children, Launch, Running, Stopped};
 use super::repository::Trouble;
-use crate::{ObjectName, SourceError, SourceErrorKind, TreeEntry, TreeEntryKind};
+use crate::{Clue, ObjectName, SourceError, SourceErrorKind, TreeEntry, TreeEntryKind};
 
 /// How long a reader rests before it is closed.
 const IDLE: Duration = Duration::from_secs(10);
@@ -338,10 +338,10 @@ impl Lease {
             return Ok(None);
         };
         let seconds = committed_unix_seconds(&object.bytes).ok_or_else(|| {
-            Trouble::Failed(SourceError::new(
-                SourceErrorKind::BadAnswer,
-                format!("commit {} does not say when it was committed", object.name),
-            ))
+            let text = format!("commit {} does not say when it was committed", object.name);
+            Trouble::Failed(
+                SourceError::new(SourceErrorKind::BadAnswer, text).with_clue(Clue::BrokenTransfer),
+            )
         })?;
         Ok(Some((object.name, seconds)))
     }
@@ -495,10 +495,10 @@ fn entries_of(tree: &Object) -> impl Iterator<Item = Result<RawEntry, Trouble>> 
         }
         let Some((entry, after)) = parse_entry(rest, hash_bytes) else {
             rest = &[];
-            return Some(Err(Trouble::Failed(SourceError::new(
-                SourceErrorKind::BadAnswer,
-                format!("tree {} is malformed", tree.name),
-            ))));
+            let text = format!("tree {} is malformed", tree.name);
+            return Some(Err(Trouble::Failed(
+                SourceError::new(SourceErrorKind::BadAnswer, text).with_clue(Clue::BrokenTransfer),
+            )));
         };
         rest = after;
         Some(Ok(entry))

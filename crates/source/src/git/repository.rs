@@ -25,7 +25,7 @@ use super::process::{Bounds, DiskWatch, Finished, Launch, ProcessKind};
 use super::user_config;
 use super::{Engine, HostVerdict, Passage};
 use crate::{
-    Archive, Commit, Credential, Freshness, GitProtocol, ObjectName, Refs, Repository,
+    Archive, Clue, Commit, Credential, Freshness, GitProtocol, ObjectName, Refs, Repository,
     RepositoryUrl, SourceError, SourceErrorKind, TreeEntry, Trust,
 };
 
@@ -174,7 +174,8 @@ impl GitRepository {
                 text,
                 "",
                 began.elapsed(),
-            ),
+            )
+            .with_clue(Clue::NothingListed),
             credential.as_ref(),
             &self.url,
         ))

@@ -6,13 +6,14 @@ use super::examined::{Examined, Stage, finding};
 use super::go_words;
 use super::machine::Machine;
 use super::module::Failure;
+use diagnosis::cause::Whose;
 use diagnosis::{Confidence, Subject};
 use gomod::ModulePath;
 use source::{
     Freshness, Git, GitOptions, GoVcs, Repositories as _, RepositoryUrl, SourceFailure, Trust,
 };
 use std::time::{Duration, Instant};
-use tlsdoctor::{Answer, Expects, StageStatus};
+use tlsdoctor::{Answer, Expects, Scheme, StageStatus, Target};
 use url::Url;
 
 /// Whether the path's host is asked for a page.
@@ -30,22 +31,24 @@ pub(super) struct GoImport {
 
 /// The go-import of a page for this path.
 pub(super) fn go_import(page: &str, path: &ModulePath) -> Option<GoImport> {
-    let elements = page.split("<meta ").skip(1);
-    elements
-        .filter_map(|rest| {
-            let element = rest.split('>').next()?;
-            (attribute(element, "name")? == "go-import").then_some(())?;
-            let mut words = attribute(element, "content")?.split_whitespace();
-            Some(GoImport {
-                root: words.next()?.to_owned(),
-                system: words.next()?.to_owned(),
-                repository: words.next()?.to_owned(),
-            })
+    go_imports(page).find(|import| {
+        let rest = path.as_str().strip_prefix(import.root.as_str());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    })
+}
+
+/// All of a page, whatever their path.
+fn go_imports(page: &str) -> impl Iterator<Item = GoImport> {
+    page.split("<meta ").skip(1).filter_map(|rest| {
+        let element = rest.split('>').next()?;
+        (attribute(element, "name")? == "go-import").then_some(())?;
+        let mut words = attribute(element, "content")?.split_whitespace();
+        Some(GoImport {
+            root: words.next()?.to_owned(),
+            system: words.next()?.to_owned(),
+            repository: words.next()?.to_owned(),
         })
-        .find(|import| {
-            let rest = path.as_str().strip_prefix(import.root.as_str());
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        })
+    })
 }
 
 fn attribute<'a>(element: &'a str, name: &str) -> Option<&'a str> {
@@ -116,59 +119,146 @@ async fn page(
         report = machine.diagnose(&plain, Expects::Anything).await;
     }
     let prefix = format!("unrecognized import path \"{path}\": ");
-    let findings = std::mem::take(&mut report.findings);
+    let mut findings = std::mem::take(&mut report.findings);
     let (ok, words) = (report.clients.go.ok, go_words::no_answer(&report));
-    let answer = report.answer.clone();
+    let (answer, asked) = (report.answer.clone(), report.target.clone());
     examined.take(report);
+    // Go reads the page before it looks at the status.
+    let import = answer
+        .as_ref()
+        .and_then(|answer| go_import(&answer.body, path));
+    if let Some(import) = import {
+        let seen = format!("{} is at {}", import.root, import.repository);
+        let stage = Stage::since(start, "git", StageStatus::Passed);
+        examined.stages.push(stage.seen(seen));
+        return Ok(Some(import));
+    }
+    let refused = answer.as_ref().filter(|answer| answer.status >= 400);
     if !ok {
+        // It was no module proxy that answered.
+        for found in &mut findings {
+            if refused.is_some() && found.whose == Whose::ModuleProxy {
+                found.whose = Whose::CodeHost;
+            }
+        }
+        let words = match refused {
+            Some(answer) => go_words::status(&asked.to_string(), answer),
+            None => format!("https fetch: {words}"),
+        };
         return Err(Failure {
             findings,
-            words: format!("{prefix}https fetch: {words}"),
+            words: format!("{prefix}{words}"),
             is_absent: false,
         });
     }
-    let Some(answer) = answer else {
+    let Some(answer) = &answer else {
         return Ok(None);
     };
-    let redirected = !answer.redirects.is_empty();
-    let (cause, words) = match answer.status {
-        200 => match go_import(&answer.body, path) {
-            Some(import) => {
-                examined.stages.push(
-                    Stage::since(start, "git", StageStatus::Passed)
-                        .seen(format!("{} is at {}", import.root, import.repository)),
-                );
-                return Ok(Some(import));
-            }
-            None if redirected && asks_to_sign_in(&answer) => ("vcs-auth-https", no_meta(&address)),
-            None => ("goget-meta-missing", no_meta(&address)),
-        },
-        401 | 403 => ("vcs-auth-https", go_words::status(&address, &answer)),
-        404 | 410 => ("vcs-repo-not-found", go_words::status(&address, &answer)),
-        _ => ("goget-meta-missing", go_words::status(&address, &answer)),
+    let no_import = NoImport::of(machine, &asked, answer, path).await;
+    let words = match refused {
+        Some(answer) => go_words::status(&asked.to_string(), answer),
+        None => no_meta(answer, path),
     };
-    let mut evidence = vec![format!(
-        "GET {address}: {} {}",
-        answer.status, answer.reason
-    )];
-    evidence.extend(
-        answer
-            .redirects
-            .iter()
-            .map(|place| format!("redirected to {place}")),
+    let evidence = no_import.evidence.join("; ");
+    let stage = Stage::since(start, "git", StageStatus::Failed);
+    examined.stages.push(stage.seen(evidence));
+    let mut found = finding(
+        no_import.cause,
+        Confidence::Likely,
+        subject(path),
+        no_import.evidence,
     );
-    examined
-        .stages
-        .push(Stage::since(start, "git", StageStatus::Failed).seen(evidence.join("; ")));
+    if found.whose == Whose::ModuleProxy {
+        found.whose = Whose::CodeHost;
+    }
     Err(Failure {
-        findings: vec![finding(cause, Confidence::Likely, subject(path), evidence)],
+        findings: vec![found],
         words: format!("{prefix}{words}"),
         is_absent: matches!(answer.status, 404 | 410),
     })
 }
 
-fn no_meta(address: &str) -> String {
-    format!("parse {address}: no go-import meta tags ()")
+/// What an answer is that names no repository.
+struct NoImport {
+    cause: &'static str,
+    evidence: Vec<String>,
+}
+
+impl NoImport {
+    async fn of(machine: &Machine, asked: &Target, answer: &Answer, path: &ModulePath) -> Self {
+        let mut evidence = vec![format!("GET {asked}: {} {}", answer.status, answer.reason)];
+        let places = answer.redirects.iter();
+        evidence.extend(places.map(|place| format!("redirected to {place}")));
+        let cause = match answer.status {
+            401 | 403 => "vcs-auth-https",
+            404 | 410 => "vcs-repo-not-found",
+            400.. => "proxy-bad-body",
+            _ => {
+                let (cause, seen) = Self::of_page(machine, asked, answer, path).await;
+                evidence.push(seen);
+                cause
+            }
+        };
+        Self { cause, evidence }
+    }
+
+    async fn of_page(
+        machine: &Machine,
+        asked: &Target,
+        answer: &Answer,
+        path: &ModulePath,
+    ) -> (&'static str, String) {
+        let others: Vec<String> = go_imports(&answer.body)
+            .map(|import| import.root)
+            .take(3)
+            .collect();
+        if !others.is_empty() {
+            let names = others.join(", ");
+            let seen = format!("its go-import names {names}, which {path} does not begin with");
+            return ("goget-meta-missing", seen);
+        }
+        if !answer.redirects.is_empty() && asks_to_sign_in(answer) {
+            let seen = "it leads to a page for people who are to sign in".to_owned();
+            return ("vcs-auth-https", seen);
+        }
+        // Over TLS the page is the host's own; in the clear anybody on the way can have written it.
+        if asked.scheme == Scheme::Http {
+            let nowhere = asked.at("/larder-doctor-asks-for-nothing?go-get=1");
+            let report = machine.diagnose_given(&nowhere, Expects::Anything).await;
+            let also = report.answer.filter(|also| also.status == 200);
+            if also.is_some_and(|also| also.body == answer.body) {
+                let seen = format!("{nowhere}, which no server has, is answered by the same page");
+                return ("captive-portal", seen);
+            }
+        }
+        if has_password_field(&answer.body) {
+            return (
+                "vcs-auth-https",
+                "its page has a field for a password".into(),
+            );
+        }
+        let kind = answer.content_type.as_deref().unwrap_or("no content type");
+        let seen = format!("what came ({kind}) has no go-import tag");
+        ("goget-meta-missing", seen)
+    }
+}
+
+/// Go's words for a page without a tag for the path.
+fn no_meta(answer: &Answer, path: &ModulePath) -> String {
+    let mismatches: Vec<String> = go_imports(&answer.body)
+        .map(|import| format!("meta tag {} did not match import path {path}", import.root))
+        .collect();
+    let (url, mismatches) = (&answer.url, mismatches.join(", "));
+    format!("parse {url}: no go-import meta tags ({mismatches})")
+}
+
+fn has_password_field(page: &str) -> bool {
+    let page = page.to_ascii_lowercase();
+    let mut inputs = page.split("<input").skip(1);
+    inputs.any(|rest| {
+        let element = rest.split('>').next().unwrap_or_default();
+        attribute(element, "type") == Some("password")
+    })
 }
 
 /// A redirect to a page for people who are to sign in.

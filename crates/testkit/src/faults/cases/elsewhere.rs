@@ -83,7 +83,6 @@ pub(in super::super) const CASES: &[Case] = &[
             .env("GOPROXY", proxy.url.clone())
             .env("GOPRIVATE", "git.lab.test")
             .file("go.mod", REQUIRING)
-            .file("go.sum", "")
             .keep(proxy)
     })
     .asked(&["mod", "download"])

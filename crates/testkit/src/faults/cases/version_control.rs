@@ -32,6 +32,47 @@ pub(in super::super) const CASES: &[Case] = &[
         "download",
         "git.lab.test/login/x@v1.0.0",
     ]),
+    case("direct-login-page", "vcs-auth-https", code_host).asked(&[
+        "mod",
+        "download",
+        "git.lab.test/form/x@v1.0.0",
+    ]),
+    case("direct-other-meta", "goget-meta-missing", code_host).asked(&[
+        "mod",
+        "download",
+        "git.lab.test/other/x@v1.0.0",
+    ]),
+    case("direct-json", "goget-meta-missing", code_host).asked(&[
+        "mod",
+        "download",
+        "git.lab.test/json/x@v1.0.0",
+    ]),
+    case("direct-503", "proxy-server-error", code_host).asked(&[
+        "mod",
+        "download",
+        "git.lab.test/503/x@v1.0.0",
+    ]),
+    case("direct-400", "proxy-bad-body", code_host).asked(&[
+        "mod",
+        "download",
+        "git.lab.test/400/x@v1.0.0",
+    ]),
+    case("direct-404-with-meta", "vcs-auth-https", code_host)
+        .asked(&["mod", "download", "git.lab.test/priv/404@v1.0.0"])
+        .needs(Needs::Git),
+    case("direct-captive", "captive-portal", |lab| {
+        let pages = web::always(200, "OK", "text/html", web::LOGIN_PAGE);
+        let plain = listen(move |stream| web::serve(stream, Arc::clone(&pages)));
+        let proxy = tunnel_to(&[("git.lab.test:80", plain.address)]);
+        let address = format!("http://{}", proxy.address);
+        lab.url("https://git.lab.test".into())
+            .env("GOPROXY", "direct")
+            .env("GOINSECURE", "git.lab.test")
+            .env("HTTPS_PROXY", address.clone())
+            .env("HTTP_PROXY", address)
+            .keep((plain, proxy))
+    })
+    .asked(PRIVATE),
     case("git-401-noprompt", "vcs-auth-https", code_host)
         .asked(PRIVATE)
         .needs(Needs::Git),
@@ -187,6 +228,18 @@ fn page(request: &Request) -> Reply {
         reply(401, "Unauthorized", PLAIN, b"auth")
     } else if path.starts_with("/login/") {
         reply_with(302, "Found", &[("Location", "/sign_in")], b"")
+    } else if path.starts_with("/form/") {
+        let form = b"<html><body><form><input name=\"p\" type=\"password\"></form></body></html>";
+        reply(200, "OK", "text/html", form)
+    } else if path.starts_with("/other/") {
+        let meta = b"<html><head><meta name=\"go-import\" content=\"git.lab.test/another git https://git.lab.test/another.git\"></head></html>";
+        reply(200, "OK", "text/html", meta)
+    } else if path.starts_with("/json/") {
+        reply(200, "OK", "application/json", br#"{"message":"ok"}"#)
+    } else if path.starts_with("/503/") {
+        reply(503, "Service Unavailable", PLAIN, b"restarting")
+    } else if path.starts_with("/400/") {
+        reply(400, "Bad Request", PLAIN, b"what?")
     } else if path.starts_with("/nometa/") || path == "/sign_in" {
         reply(
             200,
@@ -204,7 +257,11 @@ fn page(request: &Request) -> Reply {
         let meta = format!(
             "<html><head><meta name=\"go-import\" content=\"git.lab.test/{first} {system} https://git.lab.test/{first}.git\"></head></html>"
         );
-        reply(200, "OK", "text/html", meta.as_bytes())
+        let (status, reason) = match path.ends_with("/404") {
+            true => (404, "Not Found"),
+            false => (200, "OK"),
+        };
+        reply(status, reason, "text/html", meta.as_bytes())
     } else if path.starts_with("/priv.git/") {
         let headers = [
             ("WWW-Authenticate", "Basic realm=\"git\""),
