@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// One plain line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,34 +127,44 @@ fn json_messages(line: &str) -> Option<Vec<String>> {
     let Value::Object(fields) = serde_json::from_str(record).ok()? else {
         return None;
     };
-    const NAMES: [&str; 14] = [
-        "log",
-        "msg",
-        "message",
-        "textPayload",
-        "Output",
-        "output",
-        "line",
-        "text",
-        "error",
-        "err",
-        "Error",
-        "Err",
-        "stderr",
-        "body",
-    ];
-    let messages: Vec<String> = NAMES
-        .iter()
-        .filter_map(|name| match fields.get(*name)? {
-            Value::String(text) => Some(text.trim_end_matches('\n').to_owned()),
-            Value::Object(inner) => inner
-                .get("message")
-                .and_then(Value::as_str)
-                .map(str::to_owned),
-            _ => None,
-        })
-        .collect();
+    let mut messages = Vec::new();
+    push_messages(&fields, 0, &mut messages);
     (!messages.is_empty()).then_some(messages)
+}
+
+/// Under these names loggers keep texts, the more general ones first: what explains comes behind what happened.
+const NAMES: [&str; 15] = [
+    "log",
+    "msg",
+    "message",
+    "textPayload",
+    "Output",
+    "output",
+    "line",
+    "text",
+    "error",
+    "err",
+    "Error",
+    "Err",
+    "stdout",
+    "stderr",
+    "body",
+];
+
+/// An error within a record is a record too: its message, and what its program wrote.
+fn push_messages(fields: &Map<String, Value>, depth: usize, messages: &mut Vec<String>) {
+    const DEEPEST: usize = 3;
+    for name in NAMES {
+        match fields.get(name) {
+            Some(Value::String(text)) if !text.is_empty() => {
+                messages.push(text.trim_end_matches('\n').to_owned());
+            }
+            Some(Value::Object(inner)) if depth < DEEPEST => {
+                push_messages(inner, depth + 1, messages);
+            }
+            _ => {}
+        }
+    }
 }
 
 /// `time=… level=error msg="…" error="…"`.
@@ -164,27 +174,35 @@ fn logfmt_messages(line: &str) -> Option<Vec<String>> {
         return None;
     }
     let mut messages = Vec::new();
-    for name in [" msg=\"", " message=\"", " error=\"", " err=\""] {
-        let Some((_, rest)) = line.split_once(name) else {
-            continue;
-        };
-        let mut text = String::new();
-        let mut letters = rest.chars();
-        while let Some(letter) = letters.next() {
-            match letter {
-                '"' => break,
-                '\\' => match letters.next() {
-                    Some('n') => text.push('\n'),
-                    Some('t') => text.push('\t'),
-                    Some(other) => text.push(other),
-                    None => {}
-                },
-                letter => text.push(letter),
-            }
+    let mut rest = line;
+    while let Some((before, after)) = rest.split_once("=\"") {
+        let name = before.rsplit([' ', '\t']).next().unwrap_or_default();
+        let (text, behind) = quoted_text(after);
+        if NAMES.contains(&name) {
+            messages.push(text);
         }
-        messages.push(text);
+        rest = behind;
     }
     (!messages.is_empty()).then_some(messages)
+}
+
+/// The text up to the closing quote, its escapes undone, and what follows.
+fn quoted_text(quoted: &str) -> (String, &str) {
+    let mut text = String::new();
+    let mut letters = quoted.char_indices();
+    while let Some((at, letter)) = letters.next() {
+        match letter {
+            '"' => return (text, quoted.get(at + 1..).unwrap_or_default()),
+            '\\' => match letters.next() {
+                Some((_, 'n')) => text.push('\n'),
+                Some((_, 't')) => text.push('\t'),
+                Some((_, other)) => text.push(other),
+                None => {}
+            },
+            letter => text.push(letter),
+        }
+    }
+    (text, "")
 }
 
 /// Line breaks that were written as two characters, made real. `None` where there are none.
@@ -567,6 +585,19 @@ mod tests {
         check(
             "{\"log\":\"go: a:\\n\\tfatal: b\\n\",\"stream\":\"stderr\"}",
             &[(1, 0, "go: a:"), (1, 1, "fatal: b")],
+        );
+        check(
+            "level=error msg=\"step failed\" stderr=\"go: a: Get \\\"x\\\": EOF\" code=1",
+            &[(1, 0, "step failed"), (1, 0, "go: a: Get \"x\": EOF")],
+        );
+        check(
+            "{\"err\":{\"message\":\"Command failed\",\"stderr\":\"go: a:\\n\\tfatal: b\\n\"},\"msg\":\"gone\"}",
+            &[
+                (1, 0, "gone"),
+                (1, 0, "Command failed"),
+                (1, 0, "go: a:"),
+                (1, 1, "fatal: b"),
+            ],
         );
         check(
             "err: go: ab:\\n\\tb",

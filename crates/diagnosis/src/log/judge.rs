@@ -434,6 +434,10 @@ impl Statement<'_> {
 
     fn login(&self) -> Judgement {
         match self.quoter {
+            // A proxy whose own git was refused answers otherwise: here it asks who is there itself.
+            Some(quoter) if quoter.status == Some(401) && !quoter.is_database() => {
+                Judgement::of("proxy-auth-required").or(&["vcs-auth-https"])
+            }
             Some(quoter) if quoter.is_database() || quoter.says_absent() => {
                 Judgement::of("private-not-excluded").or(&["vcs-repo-not-found"])
             }

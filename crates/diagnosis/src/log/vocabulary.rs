@@ -607,7 +607,58 @@ const PHRASES: &[(&str, Meaning)] = &[
         "Unsupported or unrecognized SSL message",
         Handshake("tls-plain-http"),
     ),
+    (
+        "match any of the subject alternative names",
+        Trust("tls-name-mismatch"),
+    ),
+    (
+        "is not accepted by client preferences",
+        Handshake("tls-version-too-old"),
+    ),
+    // Ruby
+    ("SSL_connect returned=1 errno=", Marks(M::Curl)),
+    // rustls
+    (
+        "invalid peer certificate: UnknownIssuer",
+        Trust("tls-untrusted-ca"),
+    ),
+    (
+        "invalid peer certificate: Expired",
+        Trust("tls-cert-expired"),
+    ),
+    (
+        "invalid peer certificate: NotValidYet",
+        Trust("tls-clock-skew"),
+    ),
+    (
+        "invalid peer certificate: NotValidForName",
+        Trust("tls-name-mismatch"),
+    ),
+    (
+        "invalid peer certificate: NotValidForNameContext",
+        Trust("tls-name-mismatch"),
+    ),
+    (
+        "invalid peer certificate: certificate not valid for name",
+        Trust("tls-name-mismatch"),
+    ),
+    (
+        "invalid peer certificate: certificate expired",
+        Trust("tls-cert-expired"),
+    ),
+    // .NET
+    (
+        "certificate chain: UntrustedRoot",
+        Trust("tls-untrusted-ca"),
+    ),
+    ("certificate chain: PartialChain", Trust("tls-untrusted-ca")),
+    ("certificate chain: NotTimeValid", Trust("tls-cert-expired")),
+    ("RemoteCertificateNameMismatch", Trust("tls-name-mismatch")),
     // browsers
+    (
+        "uses an unsupported protocol",
+        Handshake("tls-handshake-alert"),
+    ),
     ("ERR_CERT_AUTHORITY_INVALID", Trust("tls-untrusted-ca")),
     ("SEC_ERROR_UNKNOWN_ISSUER", Trust("tls-untrusted-ca")),
     ("MOZILLA_PKIX_ERROR_MITM_DETECTED", Trust("tls-intercepted")),
@@ -652,6 +703,10 @@ const PHRASES: &[(&str, Meaning)] = &[
         Handshake("tls-version-too-old"),
     ),
     // servers' own logs
+    (
+        "upstream SSL certificate does not match",
+        Trust("tls-name-mismatch"),
+    ),
     ("alert unknown ca", Trust("tls-untrusted-ca")),
     ("alert internal error", Handshake("tls-handshake-alert")),
     ("alert access denied", Handshake("tls-handshake-alert")),

@@ -467,6 +467,51 @@ fn go_speaks_of_modules() {
             "go: git.corp.example/a/b: unrecognized import path \"git.corp.example/a/b\": parse https://git.corp.example/a/b?go-get=1: no go-import meta tags ()",
             "goget-meta-missing",
         ),
+        // Whose 401 it is: the proxy's own.
+        (
+            "go: a.example/b@v1.0.0: reading https://proxy.corp.example/a.example/b/@v/v1.0.0.mod: 401 Unauthorized\n\tserver response: Bad credentials",
+            "proxy-auth-required",
+        ),
+    ] {
+        check(log, cause);
+    }
+}
+
+#[test]
+fn other_programs_that_meet_the_same_host_are_understood() {
+    for (log, cause) in [
+        (
+            "SSL_connect returned=1 errno=0 peeraddr=192.0.2.9:443 state=error: certificate verify failed (unable to get local issuer certificate) (OpenSSL::SSL::SSLError)",
+            "tls-untrusted-ca",
+        ),
+        (
+            "error sending request for url (https://a.example/): invalid peer certificate: UnknownIssuer",
+            "tls-untrusted-ca",
+        ),
+        (
+            "invalid peer certificate: NotValidForNameContext { expected: DnsName(\"a.example\") }",
+            "tls-name-mismatch",
+        ),
+        (
+            "AuthenticationException: The remote certificate is invalid because of errors in the certificate chain: PartialChain",
+            "tls-untrusted-ca",
+        ),
+        (
+            "javax.net.ssl.SSLPeerUnverifiedException: Certificate for <a.example> doesn't match any of the subject alternative names: [b.example]",
+            "tls-name-mismatch",
+        ),
+        (
+            "javax.net.ssl.SSLHandshakeException: The server selected protocol version TLS10 is not accepted by client preferences [TLS13, TLS12]",
+            "tls-version-too-old",
+        ),
+        (
+            "a.example uses an unsupported protocol.\nERR_SSL_VERSION_OR_CIPHER_MISMATCH",
+            "tls-handshake-alert",
+        ),
+        (
+            "2031/05/06 07:08:09 [error] 31#31: *17 upstream SSL certificate does not match \"a.example\" while SSL handshaking to upstream",
+            "tls-name-mismatch",
+        ),
     ] {
         check(log, cause);
     }
