@@ -17,7 +17,7 @@ use crate::timed_http::{TimedClient, TimedOptions};
 use crate::way_out;
 use crate::{terminal, wiring};
 use gomod::{ModulePath, Query};
-use source::TlsRoots;
+use source::{TlsRoots, TlsSettings};
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -62,13 +62,25 @@ pub(crate) fn trace(environment: &Environment, question: &Question, form: Form) 
     runtime.shutdown_background();
     let shown = match (form, question.curl) {
         (Form::Json, _) => format!("{:#}\n", walked.json()),
-        (Form::Text, true) => picture::curl(&walked, question.ca_file.as_deref()),
+        (Form::Text, true) => picture::curl(&walked, &trusting(environment, question)),
         (Form::Text, false) => picture::waterfall(&walked),
     };
     terminal::data(&shown);
     match walked.failure {
         None => Outcome::Fine,
         Some(_) => Outcome::FoundFault,
+    }
+}
+
+fn trusting(environment: &Environment, question: &Question) -> picture::Trusting {
+    let TlsSettings {
+        ssl_cert_file,
+        ssl_cert_dir,
+    } = way_out::tls_settings(environment);
+    picture::Trusting {
+        file: question.ca_file.clone().or(ssl_cert_file),
+        folders: ssl_cert_dir.filter(|folders| !folders.is_empty()),
+        netrc: environment.path("NETRC"),
     }
 }
 

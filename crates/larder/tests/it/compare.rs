@@ -95,3 +95,26 @@ fn no_service_is_asked_more_than_the_budget_allows_and_private_names_only_on_req
     compare(&database, &[&[one.url().as_str()], &private[..]].concat());
     assert_eq!(one.count("/corp.example/private/@v/list"), 1);
 }
+
+#[test]
+fn services_that_disagree_about_a_file_nobody_vouches_for_are_not_recommended() {
+    let one = FakeUpstream::with(&[hello()]);
+    let other = FakeUpstream::with(&[hello()]);
+    other.replace_zip(&hello(), &ZipVariant::WrongContent);
+    let arguments = ["compare", "--module", "example.com/hello@v1.0.0"];
+    let exited = larder()
+        .env("GOPROXY", "off")
+        .env("GOSUMDB", "off")
+        .run(&[&arguments[..], &[&one.url(), &other.url()]].concat());
+    assert_eq!(exited.status.code(), Some(1), "{exited:?}");
+    expect_parts(
+        &exited.stdout,
+        &[
+            "hashes disputed",
+            "example.com/hello@v1.0.0 .zip",
+            "no checksum database",
+            "none of them can be recommended",
+        ],
+    );
+    assert!(!exited.stdout.contains("v1.0.0 .mod:"), "{exited:?}");
+}

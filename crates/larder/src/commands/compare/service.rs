@@ -51,6 +51,10 @@ pub(super) struct Judged {
     pub(super) wrong: Vec<String>,
     /// How many hashes the database vouched for.
     pub(super) verified: u32,
+    /// The hashes of files that the database says nothing of.
+    pub(super) unvouched: BTreeMap<String, String>,
+    /// Of these, the files that another service has otherwise; filled in when all are known.
+    pub(super) disputed: Vec<String>,
     /// Versions listed, by module.
     pub(super) listed: BTreeMap<String, Vec<String>>,
     /// `@latest`, by module.
@@ -69,9 +73,9 @@ pub(super) struct Judged {
 }
 
 impl Judged {
-    /// Wrong bytes, or nothing at all.
+    /// Wrong bytes, bytes that may be, or nothing at all.
     pub(super) fn is_faulty(&self) -> bool {
-        self.failure.is_some() || !self.wrong.is_empty()
+        self.failure.is_some() || !self.wrong.is_empty() || !self.disputed.is_empty()
     }
 }
 
@@ -107,6 +111,8 @@ impl Service {
             missing: Vec::new(),
             wrong: Vec::new(),
             verified: 0,
+            unvouched: BTreeMap::new(),
+            disputed: Vec::new(),
             listed: BTreeMap::new(),
             latest: BTreeMap::new(),
             behind: 0,
@@ -193,7 +199,10 @@ impl Service {
                     "{module} .mod: {} instead of {}",
                     got.0, expected.0
                 )),
-                None => {}
+                None => {
+                    let file = format!("{module} .mod");
+                    judged.unvouched.insert(file, got.0.to_string());
+                }
             }
         }
         if let Some(reply) = self
@@ -212,7 +221,10 @@ impl Service {
                         report.hash.0, expected.0
                     ));
                 }
-                (Ok(_), None) => {}
+                (Ok(report), None) => {
+                    let file = format!("{module} .zip");
+                    judged.unvouched.insert(file, report.hash.0.to_string());
+                }
                 (Err(error), _) => judged.wrong.push(format!("{module} .zip: {error}")),
             }
         }

@@ -34,6 +34,7 @@ impl Compared {
             });
             service.behind = u32::try_from(behind.sum::<usize>()).unwrap_or(u32::MAX);
         }
+        dispute(&mut services);
         let recommended = recommend(&services);
         Self {
             services,
@@ -98,6 +99,10 @@ impl Compared {
             0 => "0".into(),
             count => format!("✗ {count}"),
         });
+        row("hashes disputed", &|service| match service.disputed.len() {
+            0 => "0".into(),
+            count => format!("✗ {count}"),
+        });
         row("versions not listed", &|service| service.behind.to_string());
         row("HEAD", &|service| yes(service.head));
         row("Range", &|service| yes(service.range));
@@ -158,6 +163,9 @@ impl Compared {
             for wrong in &service.wrong {
                 let _ = writeln!(text, "\n✗ [{number}] SECURITY: {wrong}");
             }
+            for disputed in &service.disputed {
+                let _ = writeln!(text, "\n✗ [{number}] SECURITY: {disputed}");
+            }
             for missing in &service.missing {
                 let _ = writeln!(text, "! [{number}] {missing}");
             }
@@ -183,6 +191,28 @@ impl Compared {
             None => text.push_str("\nnone of them can be recommended\n"),
         }
         text
+    }
+}
+
+/// Two services cannot both be right about a file; where the checksum database does not know it, nobody says which.
+fn dispute(services: &mut [Judged]) {
+    let mut hashes: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (file, hash) in services.iter().flat_map(|service| &service.unvouched) {
+        hashes.entry(file).or_default().insert(hash);
+    }
+    let disputed: BTreeSet<String> = hashes
+        .into_iter()
+        .filter(|(_, hashes)| hashes.len() > 1)
+        .map(|(file, _)| file.to_owned())
+        .collect();
+    for service in services {
+        let own = service.unvouched.iter();
+        service.disputed = own
+            .filter(|(file, _)| disputed.contains(*file))
+            .map(|(file, hash)| {
+                format!("{file}: {hash}, and another service has other bytes; no checksum database says which are right")
+            })
+            .collect();
     }
 }
 

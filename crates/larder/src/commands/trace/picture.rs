@@ -5,7 +5,7 @@ use crate::shell::quoted;
 use crate::timed_http::{Exchange, shown};
 use serde_json::json;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::PathBuf;
 use tlsdoctor::certificate::Certificate;
 
 /// Columns of the bars.
@@ -218,7 +218,7 @@ pub(super) fn peer_json(exchange: &Exchange) -> serde_json::Value {
 }
 
 /// The walk as commands: each can be repeated by hand. Passwords are left to netrc.
-pub(super) fn curl(walked: &Walked, ca_file: Option<&Path>) -> String {
+pub(super) fn curl(walked: &Walked, trusting: &Trusting) -> String {
     let mut text = String::new();
     for note in &walked.notes {
         let _ = writeln!(text, "# {note}");
@@ -239,8 +239,11 @@ pub(super) fn curl(walked: &Walked, ca_file: Option<&Path>) -> String {
             exchange.phases.total()
         );
         text.push_str("curl -sS -o /dev/null -w '%{http_code} %{size_download} bytes, name %{time_namelookup} connect %{time_connect} tls %{time_appconnect} first byte %{time_starttransfer} total %{time_total}\\n'");
-        if let Some(file) = ca_file {
+        if let Some(file) = &trusting.file {
             let _ = write!(text, " --cacert {}", quoted(&file.display().to_string()));
+        }
+        if let Some(folders) = &trusting.folders {
+            let _ = write!(text, " --capath {}", quoted(folders));
         }
         if let Some(proxy) = &exchange.proxy {
             let _ = write!(text, " --proxy {}", quoted(proxy));
@@ -249,10 +252,25 @@ pub(super) fn curl(walked: &Walked, ca_file: Option<&Path>) -> String {
             text.push_str(" --user \"$USER_AND_PASSWORD\"");
         } else {
             text.push_str(" --netrc-optional");
+            if let Some(file) = &trusting.netrc {
+                let _ = write!(
+                    text,
+                    " --netrc-file {}",
+                    quoted(&file.display().to_string())
+                );
+            }
         }
         let _ = writeln!(text, " {}", quoted(bare.as_str()));
     }
     text
+}
+
+/// Where curl must look to trust and to sign in as the walk did. Of SSL_CERT_FILE and SSL_CERT_DIR it heeds one
+/// where both are set, and NETRC not in every release.
+pub(super) struct Trusting {
+    pub(super) file: Option<PathBuf>,
+    pub(super) folders: Option<String>,
+    pub(super) netrc: Option<PathBuf>,
 }
 
 fn size(bytes: usize) -> String {
