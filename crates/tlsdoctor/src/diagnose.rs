@@ -876,9 +876,9 @@ fn by_hand(stage: StageName, target: &Target, proxy: Option<&ForwardProxy>) -> O
         (StageName::Dns, _) => format!("getent ahosts {host}"),
         (StageName::Tcp, _) => format!("nc -vz {host} {port}"),
         (StageName::Proxy | StageName::Http, Some(proxy)) => {
-            format!("curl -v --proxy {proxy} {target}")
+            format!("curl -vL --proxy {proxy} {target}")
         }
-        (StageName::Proxy | StageName::Http, None) => format!("curl -v {target}"),
+        (StageName::Proxy | StageName::Http, None) => format!("curl -vL {target}"),
         (StageName::Tls | StageName::Certificate, proxy) => {
             let name = match target.address() {
                 Some(_) => " -noservername".to_owned(),

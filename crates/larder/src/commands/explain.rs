@@ -197,6 +197,43 @@ pub(crate) fn nearest_first(cures: &[Cure]) -> Vec<&Cure> {
     cures
 }
 
+/// The line with the host in the place of HOST: with its port in a URL, without it elsewhere, because passwords,
+/// keys and patterns are kept by name. A host that would need quoting in a shell is not written into a line that
+/// people paste there.
+pub(crate) fn filled(command: &str, host: Option<&str>) -> String {
+    let is_plain = |host: &&str| {
+        host.chars()
+            .all(|letter| letter.is_ascii_alphanumeric() || "._-:[]".contains(letter))
+            && !host.starts_with('-')
+    };
+    let Some(host) = host.filter(is_plain) else {
+        return command.to_owned();
+    };
+    let (name, port) = match host.rsplit_once(':') {
+        Some((name, port)) if port.parse::<u16>().is_ok() => (name, Some(port)),
+        _ => (host, None),
+    };
+    let mut filled = String::with_capacity(command.len());
+    let mut rest = command;
+    while let Some((before, after)) = rest.split_once("HOST") {
+        filled.push_str(before);
+        let word = filled.rsplit([' ', '"', '\'']).next().unwrap_or_default();
+        if word.contains("://") {
+            filled.push_str(host);
+        } else {
+            filled.push_str(name);
+        }
+        rest = match (after.strip_prefix(":443"), port) {
+            (Some(behind), Some(port)) => {
+                let _ = write!(filled, ":{port}");
+                behind
+            }
+            _ => after,
+        };
+    }
+    filled + rest
+}
+
 fn text(findings: &[Finding], system: System) -> String {
     let mut text = String::new();
     for (index, finding) in findings.iter().take(TOLD_IN_FULL).enumerate() {
@@ -263,6 +300,7 @@ fn push_finding(finding: &Finding, system: System, in_full: bool, text: &mut Str
         };
         let _ = writeln!(text, "  - [{place}] {}", cure.text);
         for command in cure.commands {
+            let command = filled(command, finding.subject.host.as_deref());
             let _ = writeln!(text, "      {command}");
         }
     }

@@ -91,6 +91,40 @@ fn the_missing_issuer_is_fetched_through_the_forward_proxy() {
 }
 
 #[test]
+fn the_fix_script_writes_the_finished_chain_and_changes_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("fix.sh");
+    examined(
+        "incomplete-chain",
+        &["--fix-script", script.to_str().unwrap()],
+    );
+    let run = std::process::Command::new("sh")
+        .arg(&script)
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert!(run.status.success(), "{run:?}");
+    let files: Vec<_> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name != "fix.sh")
+        .collect();
+    let [chain] = files.as_slice() else {
+        panic!("{files:?}");
+    };
+    assert!(chain.starts_with("fullchain-localhost-"), "{chain}");
+    let chain = std::fs::read_to_string(folder.path().join(chain)).unwrap();
+    assert_eq!(chain.matches("BEGIN CERTIFICATE").count(), 2);
+    // A second run would write over what an operator may have in use.
+    let again = std::process::Command::new("sh")
+        .arg(&script)
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert!(!again.status.success());
+}
+
+#[test]
 fn without_a_target_the_code_hosts_of_private_modules_are_examined() {
     let targets = examined("private-code-host", &[]);
     let names: Vec<&str> = targets

@@ -91,6 +91,15 @@ impl Examined {
         self.reports.push(report);
     }
 
+    /// That something is not there was no failure: the service was reached, and answers.
+    pub(super) fn take_absence_for_an_answer(&mut self, why: &str) {
+        let last = self.stages.iter_mut().rfind(|stage| stage.name == "http");
+        if let Some(stage) = last.filter(|stage| stage.status == StageStatus::Failed) {
+            stage.status = StageStatus::Passed;
+            stage.evidence.push(format!("that is an answer: {why}"));
+        }
+    }
+
     /// The go command fails here with these words.
     pub(super) fn go_fails(&mut self, message: impl Into<String>) {
         if self.go.ok {

@@ -36,10 +36,12 @@ pub(super) async fn examine_host(machine: &Machine, target: &Target) -> Examined
     let subject = host_subject(target);
     // At the root nobody promised anything.
     let may_be_absent = target.path == "/";
-    if let Err(failure) = answered(report, &target.to_string(), &subject, &mut examined)
-        && !(failure.is_absent && may_be_absent)
-    {
-        fail(&mut examined, failure);
+    match answered(report, &target.to_string(), &subject, &mut examined) {
+        Err(failure) if failure.is_absent && may_be_absent => {
+            examined.take_absence_for_an_answer("at the root nothing need be");
+        }
+        Err(failure) => fail(&mut examined, failure),
+        Ok(_) => {}
     }
     if shows_page
         && !examined.is_faulty()
@@ -95,8 +97,11 @@ pub(super) async fn examine_service(machine: &Machine, service: &Service) -> Exa
             let url = base.join_path("golang.org/x/mod/@v/list");
             let report = machine.diagnose(url.expose(), Expects::Data).await;
             match answered(report, &url.to_string(), &subject, &mut examined) {
-                Err(failure) if !failure.is_absent => Some(failure),
-                _ => None,
+                Err(failure) if failure.is_absent => {
+                    examined.take_absence_for_an_answer("a proxy need not have this module");
+                    None
+                }
+                answer => answer.err(),
             }
         }
         Service::ChecksumDatabase(_) if checksums::is_carried(machine, &mut examined).await => None,
@@ -313,7 +318,16 @@ pub(super) fn answered(
         });
     }
     // What another client has against it is told, and is no failure of go's.
-    examined.findings.extend(findings);
+    for found in findings {
+        // Each request to the host would tell it again.
+        let is_told = examined
+            .findings
+            .iter()
+            .any(|told| told.cause == found.cause && told.subject.host == found.subject.host);
+        if !is_told {
+            examined.findings.push(found);
+        }
+    }
     Ok(answer)
 }
 

@@ -73,7 +73,9 @@ fn push_target(target: &Examined, text: &mut String) {
         for (pem, source) in repair.missing.iter().zip(&repair.sources) {
             let _ = writeln!(text, "  (from {source})\n{}", pem.trim_end());
         }
-        text.push_str("  `--json` holds the finished chain file in `repair.chain_file`\n");
+        text.push_str(
+            "  the finished chain file is in `repair.chain_file` of `--json`; the script of `--fix-script` writes it\n",
+        );
     }
 }
 

@@ -53,3 +53,39 @@ fn more_than_the_limit_is_refused() {
     assert!(read(std::io::repeat(b'a')).is_err());
     assert_eq!(read(&b"a\xffb"[..]).unwrap(), "a\u{fffd}b");
 }
+
+#[test]
+fn lines_to_paste_name_the_host_and_never_what_a_shell_would_run() {
+    let check = |command: &str, host: Option<&str>, expected: &str| {
+        assert_eq!(filled(command, host), expected);
+    };
+    let git = "git config --global http.https://HOST/.sslCAInfo ca.pem";
+    check(git, None, git);
+    check(
+        git,
+        Some("a.example:8443"),
+        "git config --global http.https://a.example:8443/.sslCAInfo ca.pem",
+    );
+    check(
+        "openssl s_client -connect HOST:443 -servername HOST",
+        Some("a.example:8443"),
+        "openssl s_client -connect a.example:8443 -servername a.example",
+    );
+    check(
+        "git config url.\"https://oauth2:${TOKEN}@HOST/\".insteadOf \"https://HOST/\"",
+        Some("a.example:8443"),
+        "git config url.\"https://oauth2:${TOKEN}@a.example:8443/\".insteadOf \"https://a.example:8443/\"",
+    );
+    check(
+        "machine HOST login",
+        Some("a.example:8443"),
+        "machine a.example login",
+    );
+    check("ssh -T git@HOST", Some("[::1]:22"), "ssh -T git@[::1]");
+    check("ssh -T git@HOST", Some("a$(id).example"), "ssh -T git@HOST");
+    check(
+        "ssh -T git@HOST",
+        Some("-oProxyCommand=id"),
+        "ssh -T git@HOST",
+    );
+}
