@@ -2,13 +2,14 @@
 //! all, against the healthy one of two upstreams, and against the go command.
 //!
 //! One file a part: cached files under load, what a start costs, the download of a real graph, faults of upstreams,
-//! many clients, a soak, zips fetched ahead, and modules straight from git. A person reads `bench/RESULTS.md`, where each run adds a
+//! many clients, a soak, zips fetched ahead, modules straight from git, and what a diagnosis costs. A person reads `bench/RESULTS.md`, where each run adds a
 //! section; every single measurement is in `bench/results/`, the pictures of the latest run are beside it.
 //! CPU is what the kernel counts for the server's processes, so it holds on a busy machine too;
 //! requests per second do not.
 
 mod corpus;
 mod direct;
+mod doctor;
 mod faults;
 mod files;
 mod generator;
@@ -36,7 +37,7 @@ use program::Program;
 /// What `cargo xtask bench` without a part measures, in this order.
 const PARTS: &[&str] = &["files", "start", "graph", "faults", "load", "soak"];
 
-/// Everything but `direct`, appended to the results.
+/// Everything but `prefetch`, `direct` and `doctor`, appended to the results.
 ///
 /// # Errors
 /// A server that does not start, an answer that is wrong, or what is missing on this machine.
@@ -63,13 +64,14 @@ pub(crate) fn run_soak(seconds: &str) -> Outcome {
 fn run_parts(parts: &[&str], soak_seconds: u64, name: &str) -> Outcome {
     if let Some(part) = parts
         .iter()
-        .find(|part| !PARTS.contains(part) && !["prefetch", "direct"].contains(part))
+        .find(|part| !PARTS.contains(part) && !["prefetch", "direct", "doctor"].contains(part))
     {
-        return Err(format!("no part `{part}`: {}, prefetch, direct", PARTS.join(", ")).into());
+        let known = PARTS.join(", ");
+        return Err(format!("no part `{part}`: {known}, prefetch, direct, doctor").into());
     }
     let binary = larder::build()?;
     let program = Program::find()?;
-    if parts != ["direct"] {
+    if parts != ["direct"] && parts != ["doctor"] {
         program.build()?;
     }
     let work = Work::fresh()?;
@@ -112,6 +114,10 @@ fn run_parts(parts: &[&str], soak_seconds: u64, name: &str) -> Outcome {
             "prefetch" => {
                 let prefetched = prefetch::measure(&program, &binary, &work)?;
                 (prefetched.report(), json!(prefetched))
+            }
+            "doctor" => {
+                let doctor = doctor::measure(&binary, &work.disk)?;
+                (doctor.report(), json!(doctor))
             }
             _ => {
                 let direct = direct::measure(&binary, &work.disk)?;
