@@ -28,7 +28,7 @@ impl Code {
         let (tool, number) = text.split_once(':')?;
         let tool = match tool.trim().to_ascii_lowercase().as_str() {
             "openssl" => Tool::OpenSsl,
-            "tls-alert" | "alert" => Tool::TlsAlert,
+            "tls-alert" | "tls" | "alert" => Tool::TlsAlert,
             "curl" => Tool::Curl,
             "git" => Tool::Git,
             _ => return None,

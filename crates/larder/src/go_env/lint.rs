@@ -408,7 +408,7 @@ impl Linter<'_> {
                         "flag-insecure",
                         Severity::Error,
                         "GOFLAGS",
-                        "-insecure was removed in Go 1.19: go refuses it, or passes over it",
+                        "-insecure was removed in Go 1.17: go refuses it, or passes over it",
                         "take it out; GOINSECURE names hosts for direct fetches",
                     )
                     .cause = Some("insecure-http");

@@ -142,3 +142,21 @@ fn without_a_target_the_code_hosts_of_private_modules_are_examined() {
         "{names:?}"
     );
 }
+
+#[test]
+fn without_a_go_installation_the_doctor_says_what_it_cannot_see() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_larder"))
+        .arg("doctor")
+        .current_dir(folder.path())
+        .env_clear()
+        .env("HOME", folder.path())
+        .env("PATH", folder.path())
+        .output()
+        .unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        told.contains("no Go installation was found") && told.contains("GOPROXY"),
+        "{told}"
+    );
+}

@@ -21,7 +21,7 @@ pub(super) async fn examine(machine: &Machine) -> Examined {
     let mut examined = Examined::new("environment");
     let start = Instant::now();
     let remarks = lint::lint(&machine.go_env);
-    examined.stages.push(stage(start, &remarks));
+    examined.stages.push(stage(start, machine, &remarks));
     for remark in remarks
         .iter()
         .filter(|remark| remark.severity == Severity::Error)
@@ -45,7 +45,7 @@ pub(super) async fn examine(machine: &Machine) -> Examined {
 pub(super) fn of_module(machine: &Machine, examined: &mut Examined) {
     let start = Instant::now();
     let remarks = lint::lint(&machine.go_env);
-    examined.stages.push(stage(start, &remarks));
+    examined.stages.push(stage(start, machine, &remarks));
     const STOPPING: [&str; 3] = ["goproxy-unreadable", "flag-insecure", "modules-off"];
     let stopping = remarks
         .iter()
@@ -58,7 +58,7 @@ pub(super) fn of_module(machine: &Machine, examined: &mut Examined) {
     }
 }
 
-fn stage(start: Instant, remarks: &[Remark]) -> Stage {
+fn stage(start: Instant, machine: &Machine, remarks: &[Remark]) -> Stage {
     let worst = remarks.iter().map(|remark| remark.severity).min();
     let status = match worst {
         Some(Severity::Error) => StageStatus::Failed,
@@ -71,6 +71,22 @@ fn stage(start: Instant, remarks: &[Remark]) -> Stage {
         .filter(|remark| remark.severity < Severity::Note)
     {
         stage = stage.seen(evidence(remark));
+    }
+    // Without its file the defaults of GOPROXY and GOSUMDB are unknown, and with them who would be asked.
+    if machine.go_env.installation().is_none() {
+        let unseen = ["GOPROXY", "GOSUMDB", "GOTOOLCHAIN"].into_iter();
+        let unseen: Vec<&str> = unseen
+            .filter(|name| machine.value(name).is_empty())
+            .collect();
+        if !unseen.is_empty() {
+            if stage.status == StageStatus::Passed {
+                stage.status = StageStatus::Warning;
+            }
+            stage = stage.seen(format!(
+                "no Go installation was found in GOROOT or PATH: its defaults of {} are not seen, and who they name is not examined",
+                unseen.join(", ")
+            ));
+        }
     }
     stage
 }
