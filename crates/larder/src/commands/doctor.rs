@@ -16,6 +16,7 @@ mod godebug;
 mod machine;
 mod module;
 mod picture;
+mod side_by_side;
 mod toolchain;
 
 use super::Outcome;
@@ -29,9 +30,13 @@ pub(crate) use examined::Examined;
 use gomod::ModulePath;
 use machine::Machine;
 use serde_json::json;
+use side_by_side::Pending;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use tlsdoctor::Target;
+
+/// So many services of the go environment are examined at the same time.
+const MOST_AT_ONCE: usize = 16;
 
 /// What is to be examined, and how.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -149,9 +154,13 @@ fn examine(question: &Question, environment: &Environment) -> Result<Vec<Examine
         let mut examined = Vec::new();
         if question.targets.is_empty() {
             examined.push(environment::examine(&machine).await);
-            for target in machine.everything() {
-                machine.say_progress(&target);
-                examined.push(module::examine_service(&machine, &target).await);
+            let services = machine.everything();
+            for services in services.chunks(MOST_AT_ONCE) {
+                let begun = services.iter().map(|service| -> Pending<'_, Examined> {
+                    machine.say_progress(service);
+                    Box::pin(module::examine_service(&machine, service))
+                });
+                examined.extend(side_by_side::all(begun.collect()).await);
             }
         }
         for subject in &question.targets {

@@ -157,7 +157,7 @@ async fn page(
     let no_import = NoImport::of(machine, &asked, answer, path).await;
     let words = match refused {
         Some(answer) => go_words::status(&asked.to_string(), answer),
-        None => no_meta(answer, path),
+        None => no_meta(&asked, answer, path),
     };
     let evidence = no_import.evidence.join("; ");
     let stage = Stage::since(start, "git", StageStatus::Failed);
@@ -244,12 +244,12 @@ impl NoImport {
 }
 
 /// Go's words for a page without a tag for the path.
-fn no_meta(answer: &Answer, path: &ModulePath) -> String {
+fn no_meta(asked: &Target, answer: &Answer, path: &ModulePath) -> String {
     let mismatches: Vec<String> = go_imports(&answer.body)
         .map(|import| format!("meta tag {} did not match import path {path}", import.root))
         .collect();
-    let (url, mismatches) = (&answer.url, mismatches.join(", "));
-    format!("parse {url}: no go-import meta tags ({mismatches})")
+    let mismatches = mismatches.join(", ");
+    format!("parse {asked}: no go-import meta tags ({mismatches})")
 }
 
 fn has_password_field(page: &str) -> bool {
