@@ -61,6 +61,22 @@ pub(crate) fn run_soak(seconds: &str) -> Outcome {
     run_parts(&["soak"], seconds.parse()?, "-soak")
 }
 
+/// Cached files in one setting, shown and not kept: for trying a change out.
+///
+/// # Errors
+/// As [`run_all`], and a setting that there is not.
+pub(crate) fn show_files(setting: &str) -> Outcome {
+    let setting = files::Setting::named(setting)?;
+    let binary = larder::build()?;
+    let program = Program::find()?;
+    program.build()?;
+    nginx::install()?;
+    let work = Work::fresh()?;
+    let files = files::measure(&program, &binary, &work.disk, Some(setting))?;
+    println!("{}", files::report(&files));
+    Ok(())
+}
+
 fn run_parts(parts: &[&str], soak_seconds: u64, name: &str) -> Outcome {
     if let Some(part) = parts
         .iter()
@@ -85,9 +101,10 @@ fn run_parts(parts: &[&str], soak_seconds: u64, name: &str) -> Outcome {
         let (report, figures) = match *part {
             "files" => {
                 nginx::install()?;
-                let files = files::measure(&program, &binary, &work.disk)?;
+                let files = files::measure(&program, &binary, &work.disk, None)?;
                 draw("files.svg", &plot::ratios(&files::ratios(&files)))?;
-                (files::report(&files), json!(files))
+                let report = files::report(&files) + "\n![The ratios as bars](files.svg)\n";
+                (report, json!(files))
             }
             "start" => {
                 let start = start::measure(&program, &binary, &work.disk, &work.memory)?;

@@ -52,6 +52,11 @@ impl Http2 {
 
     /// Asks and reads the whole answer.
     pub fn ask(&mut self, method: &str, target: &str, headers: &[(&str, &str)]) -> Answer {
+        self.begin(method, target, headers).answer()
+    }
+
+    /// Asks and reads the answer meanwhile, so that several requests may be under way.
+    pub fn begin(&self, method: &str, target: &str, headers: &[(&str, &str)]) -> UnderWay {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{target}", self.authority))
@@ -60,33 +65,50 @@ impl Http2 {
             request = request.header(*name, *value);
         }
         let request = request.body(Empty::new()).unwrap();
-        bounded(async {
-            let response = self.sender.send_request(request).await.expect("an answer");
-            let (parts, mut incoming) = response.into_parts();
-            let header = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
-                (
-                    name.to_string(),
-                    String::from_utf8_lossy(value.as_bytes()).into_owned(),
-                )
-            };
-            let head = Head {
-                status: parts.status.as_u16(),
-                headers: parts.headers.iter().map(header).collect(),
-            };
-            let mut body = Vec::new();
-            let mut ending = Ending::Complete;
-            while let Some(frame) = incoming.frame().await {
-                match frame {
-                    Ok(frame) => body.extend(frame.into_data().unwrap_or_default()),
-                    Err(_) => {
-                        ending = Ending::CutShort;
-                        break;
-                    }
-                }
-            }
-            Answer { head, body, ending }
-        })
+        UnderWay(runtime().spawn(exchange(self.sender.clone(), request)))
     }
+}
+
+/// A request whose answer is being read.
+pub struct UnderWay(tokio::task::JoinHandle<Answer>);
+
+impl UnderWay {
+    /// The whole answer.
+    pub fn answer(self) -> Answer {
+        bounded(self.0).unwrap()
+    }
+
+    /// True once [`UnderWay::answer`] has nothing to wait for.
+    pub fn is_answered(&self) -> bool {
+        self.0.is_finished()
+    }
+}
+
+async fn exchange(mut sender: SendRequest<Empty<Bytes>>, request: Request<Empty<Bytes>>) -> Answer {
+    let response = sender.send_request(request).await.expect("an answer");
+    let (parts, mut incoming) = response.into_parts();
+    let header = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
+        (
+            name.to_string(),
+            String::from_utf8_lossy(value.as_bytes()).into_owned(),
+        )
+    };
+    let head = Head {
+        status: parts.status.as_u16(),
+        headers: parts.headers.iter().map(header).collect(),
+    };
+    let mut body = Vec::new();
+    let mut ending = Ending::Complete;
+    while let Some(frame) = incoming.frame().await {
+        match frame {
+            Ok(frame) => body.extend(frame.into_data().unwrap_or_default()),
+            Err(_) => {
+                ending = Ending::CutShort;
+                break;
+            }
+        }
+    }
+    Answer { head, body, ending }
 }
 
 async fn dial(address: SocketAddr) -> TcpStream {

@@ -70,6 +70,20 @@ const SETTINGS: &[(Setting, &str)] = &[
 ];
 
 impl Setting {
+    /// By the name that a command line gives it.
+    ///
+    /// # Errors
+    /// A name that no setting has.
+    pub(super) fn named(name: &str) -> Outcome<Self> {
+        match name {
+            "logged" => Ok(Self::Logged),
+            "quiet" => Ok(Self::Quiet),
+            "crowded" => Ok(Self::Crowded),
+            "http2" => Ok(Self::Http2),
+            _ => Err(format!("no setting `{name}`: logged, quiet, crowded, http2").into()),
+        }
+    }
+
     /// Keep-alive connections of the plain load generator.
     fn connections(self) -> usize {
         match self {
@@ -156,8 +170,13 @@ struct Answered {
     client_cpu_us: u64,
 }
 
-/// nginx and Larder in every setting, over the folder that Larder filled.
-pub(super) fn measure(program: &Program, binary: &Path, work: &Path) -> Outcome<Vec<Cell>> {
+/// nginx and Larder in one setting or in every one, over the folder that Larder filled.
+pub(super) fn measure(
+    program: &Program,
+    binary: &Path,
+    work: &Path,
+    only: Option<Setting>,
+) -> Outcome<Vec<Cell>> {
     let origin = work.join("origin");
     let samples = corpus::write(&origin)?;
     let store = work.join("store");
@@ -193,12 +212,13 @@ pub(super) fn measure(program: &Program, binary: &Path, work: &Path) -> Outcome<
         nginx("nginx-tls", AccessLog::On, true)?,
         larder("larder-tls", &tls)?,
     ];
-    let servers = [
+    let mut servers = vec![
         (Setting::Logged, &logged),
         (Setting::Quiet, &quiet),
         (Setting::Crowded, &logged),
         (Setting::Http2, &over_tls),
     ];
+    servers.retain(|(setting, _)| only.is_none_or(|only| only == *setting));
     let load = Load {
         program,
         authority: work.join("ca.pem").to_string_lossy().into_owned(),
@@ -334,6 +354,9 @@ pub(super) fn report(cells: &[Cell]) -> String {
         CELL.as_millis()
     );
     for (setting, title) in SETTINGS {
+        if !cells.iter().any(|cell| cell.setting == *setting) {
+            continue;
+        }
         let _ = write!(
             text,
             "\n| {title} | nginx req/s | larder req/s | ratio | nginx µs CPU | larder µs CPU | ratio | load CPU |\n|---|---|---|---|---|---|---|---|\n"
@@ -360,6 +383,5 @@ pub(super) fn report(cells: &[Cell]) -> String {
             );
         }
     }
-    text.push_str("\n![The ratios as bars](files.svg)\n");
     text
 }

@@ -1,7 +1,9 @@
 //! HTTPS with a certificate that is renewed while the server runs.
 use crate::{hello, larder};
 use testkit::http2::Http2;
-use testkit::{Connection, FakeUpstream, Larder, LarderBuilder, TestCa, eventually};
+use testkit::{
+    Behaviour, Connection, FakeUpstream, Gate, Larder, LarderBuilder, Module, TestCa, eventually,
+};
 
 fn with_certificate(builder: LarderBuilder, ca: &TestCa) -> (Larder, Vec<u8>) {
     let leaf = ca.leaf();
@@ -25,6 +27,65 @@ fn https_speaks_http1_and_http2() {
         .ask("GET", &path, &[])
         .expect_body(&module.zip());
     assert_eq!(upstream.count(&path), 1);
+}
+
+#[test]
+fn http2_answers_what_is_there_beside_what_is_not() {
+    let ca = TestCa::new();
+    let (hit, large) = (hello(), Module::new("example.com/large", "v1.0.0"));
+    let large = large.incompressible(3_000_000);
+    let missed = Module::new("example.com/missed", "v1.0.0");
+    let upstream = FakeUpstream::with([&hit, &large, &missed]);
+    let gate = Gate::new();
+    let stalled = missed.url_path("mod");
+    upstream.misbehave(&stalled, Behaviour::normal().stall(&gate));
+    let (larder, _) = with_certificate(larder().upstream(upstream.url()), &ca);
+    let mut connection = Http2::open_tls(larder.address(), &ca);
+    for path in [hit.url_path("mod"), large.url_path("zip")] {
+        connection.ask("GET", &path, &[]).expect_status(200);
+    }
+
+    let waiting = connection.begin("GET", &stalled, &[]);
+    gate.wait_for_arrivals(1);
+    // More than one turn answers, with small and large bodies, refusals and heads among them.
+    for _ in 0..4 {
+        let zip = connection.begin("GET", &large.url_path("zip"), &[]);
+        let hits: Vec<_> = (0..20)
+            .map(|_| connection.begin("GET", &hit.url_path("mod"), &[]))
+            .collect();
+        let head = connection.begin("HEAD", &hit.url_path("mod"), &[]);
+        let refused = connection.begin("POST", &hit.url_path("mod"), &[]);
+        for hit_again in hits {
+            hit_again.answer().expect_body(&hit.go_mod_file());
+        }
+        head.answer().expect_body(b"");
+        refused.answer().expect_status(405);
+        zip.answer().expect_body(&large.zip());
+    }
+    assert!(!waiting.is_answered(), "its upstream has not answered");
+    gate.open();
+    waiting.answer().expect_body(&missed.go_mod_file());
+}
+
+#[test]
+fn sigterm_lets_a_stream_under_way_finish_and_ends_the_connection() {
+    let ca = TestCa::new();
+    let upstream = FakeUpstream::with([&hello()]);
+    let gate = Gate::new();
+    let path = hello().url_path("zip");
+    upstream.misbehave(&path, Behaviour::normal().stall(&gate));
+    let (larder, _) = with_certificate(larder().upstream(upstream.url()), &ca);
+    let connection = Http2::open_tls(larder.address(), &ca);
+    let waiting = connection.begin("GET", &path, &[]);
+    gate.wait_for_arrivals(1);
+    larder.ask_to_terminate();
+    eventually("new connections are refused", || {
+        std::net::TcpStream::connect(larder.address()).err()
+    });
+    gate.open();
+    waiting.answer().expect_body(&hello().zip());
+    let (exited, _) = larder.wait();
+    assert_eq!(exited.status.code(), Some(0), "{}", exited.stderr);
 }
 
 #[test]

@@ -10,6 +10,8 @@ mod conditional;
 mod drain;
 mod error;
 mod files;
+mod gathered;
+mod http2;
 mod impatient;
 pub mod lane;
 mod operations;
@@ -70,6 +72,8 @@ const HEAD_BYTES: usize = 128 << 10;
 /// HTTP/2 streams on one connection. Each may hold one chunk of a file that its client does not take;
 /// the go command asks for some ten at once, and opens another connection past the limit.
 const STREAMS: u32 = 64;
+/// An HTTP/2 client that says nothing for so long is asked whether it is still there.
+const PING_INTERVAL: Duration = Duration::from_secs(60);
 /// How long requests under way may take after the server was told to stop.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(60);
 /// How long the store may then take for the files that were handed out.
@@ -292,6 +296,9 @@ impl Server {
     }
 }
 
+/// How a connection ended.
+type Ended = Result<(), Box<dyn std::error::Error + Send + Sync>>;
+
 async fn connection(
     room: &Arc<Room>,
     stream: TcpStream,
@@ -313,6 +320,9 @@ async fn connection(
         },
         Some(acceptor) => {
             match tokio::time::timeout(HEAD_DEADLINE, acceptor.accept(stream)).await {
+                Ok(Ok(stream)) if tls::is_http2(&stream) => {
+                    Box::pin(http2::serve(room, stream, peer, stop)).await
+                }
                 Ok(Ok(stream)) => Box::pin(by_hyper(room, stream, peer, stop)).await,
                 Ok(Err(error)) => {
                     tracing::debug!(%peer, %error, "a TLS handshake failed");
@@ -327,13 +337,13 @@ async fn connection(
     }
 }
 
-/// A connection of any kind, to its end. After `stop` the requests under way end and no more are taken.
+/// A connection whose protocol is not known, to its end. After `stop` the requests under way end and no more are taken.
 async fn by_hyper<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     room: &Arc<Room>,
     stream: S,
     peer: SocketAddr,
     stop: Pin<&mut impl Future<Output = ()>>,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+) -> Ended {
     let service_room = room.clone();
     let service = service_fn(move |request| {
         let room = service_room.clone();
@@ -350,7 +360,7 @@ async fn by_hyper<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
         .max_header_list_size(u32::try_from(HEAD_BYTES).unwrap_or(u32::MAX))
-        .keep_alive_interval(Some(Duration::from_secs(60)));
+        .keep_alive_interval(Some(PING_INTERVAL));
     let io = TokioIo::new(Impatient::new(stream, HEAD_DEADLINE, WRITE_PATIENCE));
     let mut connection = pin!(builder.serve_connection(io, service));
     tokio::select! {

@@ -17,6 +17,9 @@ use rustls::sign::CertifiedKey;
 /// How often the files are looked at.
 const POLL: Duration = Duration::from_secs(1);
 
+/// HTTP/2 over TLS, as the handshake names it (RFC 9113, section 3.2).
+const HTTP_2: &[u8] = b"h2";
+
 /// The files of `--tls-cert` and `--tls-key`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFiles {
@@ -70,7 +73,7 @@ impl CurrentCertificate {
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_cert_resolver(self.clone());
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![HTTP_2.to_vec(), b"http/1.1".to_vec()];
         Ok(Arc::new(config))
     }
 
@@ -98,6 +101,11 @@ impl CurrentCertificate {
             seen = now;
         }
     }
+}
+
+/// True where client and server agreed on HTTP/2 in the handshake (RFC 7301).
+pub(super) fn is_http2<S>(stream: &tokio_rustls::server::TlsStream<S>) -> bool {
+    stream.get_ref().1.alpn_protocol() == Some(HTTP_2)
 }
 
 impl ResolvesServerCert for CurrentCertificate {
