@@ -30,7 +30,7 @@ use store::first_seen::FirstSeen;
 use store::memory::MemoryTier;
 use store::pins::Pins;
 use store::{Staging, Store};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::Runtime;
 
 /// Files up to this size are kept in the memory tier. Larger ones gain little: the page cache has
@@ -43,6 +43,11 @@ const STAGED_IN_MEMORY_BYTES: u64 = 8 << 20;
 /// How long proven absence is remembered. The go command asks each 404 twice within a moment.
 const NEGATIVE: Duration = Duration::from_secs(30);
 
+/// Connections that may wait to be accepted; Linux takes no more than `net.core.somaxconn` (4096). The
+/// usual 128 are less than one build farm opens at a time, and what comes beyond waits a second or three
+/// for its SYN to be sent again.
+const WAITING_CONNECTIONS: u32 = 4096;
+
 /// The runtime that everything runs on.
 pub(crate) fn runtime() -> Result<Runtime, Complaint> {
     tokio::runtime::Builder::new_multi_thread()
@@ -52,13 +57,15 @@ pub(crate) fn runtime() -> Result<Runtime, Complaint> {
 }
 
 /// Binds the first address that this machine has, and says which one it is.
-pub(crate) async fn listen(listen: &Listen) -> Result<(TcpListener, SocketAddr), Complaint> {
-    let bound = async {
-        let listener = TcpListener::bind(listen.addresses.as_slice()).await?;
-        let address = listener.local_addr()?;
-        Ok((listener, address))
-    };
-    bound.await.map_err(|error: std::io::Error| {
+pub(crate) fn listen(listen: &Listen) -> Result<(TcpListener, SocketAddr), Complaint> {
+    let mut bound = Err(std::io::ErrorKind::InvalidInput.into());
+    for address in &listen.addresses {
+        bound = listen_at(*address);
+        if bound.is_ok() {
+            break;
+        }
+    }
+    bound.map_err(|error| {
         let complaint = Complaint::new(format!("can't listen on `{}`: {error}", listen.text));
         match error.kind() {
             std::io::ErrorKind::AddrInUse => complaint.hint(
@@ -73,6 +80,20 @@ pub(crate) async fn listen(listen: &Listen) -> Result<(TcpListener, SocketAddr),
             _ => complaint,
         }
     })
+}
+
+fn listen_at(address: SocketAddr) -> std::io::Result<(TcpListener, SocketAddr)> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // A server that is started again must not wait for the connections of the one before.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    let listener = socket.listen(WAITING_CONNECTIONS)?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
 }
 
 /// A server, and what goes on beside it while it serves.

@@ -135,6 +135,16 @@ impl Larder {
         (self.process.wait(), self.builder)
     }
 
+    /// Stops the process where it is (SIGSTOP); it answers nothing until it may [go on](Self::go_on).
+    pub fn hold(&self) {
+        self.process.signal(Signal::STOP);
+    }
+
+    /// Lets a process that was held go on (SIGCONT).
+    pub fn go_on(&self) {
+        self.process.signal(Signal::CONT);
+    }
+
     /// Sends SIGTERM and goes on.
     pub fn ask_to_terminate(&self) {
         self.process.signal(Signal::TERM);

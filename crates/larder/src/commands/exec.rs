@@ -50,7 +50,7 @@ pub(crate) fn exec(
 
 async fn run(config: &Config, command: &[OsString]) -> Result<Outcome, Complaint> {
     let server = wiring::server(config).await?.server;
-    let (listener, address) = wiring::listen(&config.listen).await?;
+    let (listener, address) = wiring::listen(&config.listen)?;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = tokio::spawn(server.serve(listener, async {
         // An error means that the sender is gone, which is reason enough to stop.

@@ -37,7 +37,7 @@ async fn run(config: &Config) -> Result<(), Complaint> {
     // Before the listener, so that a signal that comes as soon as the address is said is obeyed.
     let stop = stop_signal()?;
     let wiring::Built { server, upkeep } = wiring::server(config).await?;
-    let (listener, address) = wiring::listen(&config.listen).await?;
+    let (listener, address) = wiring::listen(&config.listen)?;
     terminal::talk(&announce::paste_line(config, address));
     terminal::data(&announce::listening_line(config, address));
     let upkeep = upkeep.start();

@@ -1,6 +1,12 @@
 //! Starting, or saying precisely why not.
 use crate::{expect_error, expect_parts, hello, larder, larder_over, paste_line};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
 use testkit::{Exited, FakeUpstream, LarderBuilder, Module};
+
+/// Longer than a connection takes that anybody waits for.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The binary with an upstream that is never asked.
 fn with_upstream() -> LarderBuilder {
@@ -156,4 +162,25 @@ fn on_a_full_disk_what_fits_in_memory_is_served_and_the_rest_says_which_folder_i
     larder
         .get(&small.url_path("mod"))
         .expect_body(&small.go_mod_file());
+}
+
+#[test]
+fn a_thousand_connections_that_come_at_once_need_not_come_again() {
+    let larder = with_upstream().start();
+    larder.hold();
+    let connections: Vec<_> = (0..1000)
+        .map(|number| {
+            // One that finds the queue full hears nothing until the server goes on.
+            let connected = TcpStream::connect_timeout(&larder.address(), PATIENCE);
+            connected.unwrap_or_else(|error| panic!("connection {number}: {error}"))
+        })
+        .collect();
+    larder.go_on();
+    for mut connection in connections {
+        let request = b"GET /-/healthz HTTP/1.1\r\nHost: larder.test\r\n\r\n";
+        connection.write_all(request).unwrap();
+        let mut begin = [0; 12];
+        connection.read_exact(&mut begin).unwrap();
+        assert_eq!(&begin, b"HTTP/1.1 200");
+    }
 }
