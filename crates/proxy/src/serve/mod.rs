@@ -54,7 +54,7 @@ use crate::refresh::access::RefreshAccess;
 use drain::{Drain, Draining};
 use impatient::Impatient;
 use lane::follow::Turns;
-use lane::{Left, Unencrypted};
+use lane::{Left, Senders, Unencrypted};
 use refresh::RefreshDoor;
 use rewound::Rewound;
 use tls::CurrentCertificate;
@@ -145,6 +145,7 @@ struct Room {
     access_log: Arc<AccessLog>,
     refresh: RefreshDoor,
     cause_page: fn(&str) -> Option<String>,
+    senders: Senders,
     options: ServeOptions,
     turns: Turns,
     draining: AtomicBool,
@@ -198,6 +199,7 @@ impl Server {
             metrics: parts.metrics,
             access_log: parts.access_log,
             cause_page: parts.cause_page,
+            senders: Senders::default(),
             options,
             turns: Turns::new(),
             draining: AtomicBool::new(false),

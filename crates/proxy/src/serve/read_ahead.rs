@@ -135,6 +135,11 @@ impl Drop for Buffer {
     }
 }
 
+/// Whether the page cache holds the byte at `position`. True at the end of a file.
+pub(super) fn is_cached(file: &File, position: u64) -> bool {
+    read_cached(file, &mut [0], position).is_some()
+}
+
 /// Reads what the page cache holds; `None` where it would have to wait for the disk.
 #[cfg(target_os = "linux")]
 fn read_cached(file: &File, buffer: &mut [u8], position: u64) -> Option<std::io::Result<usize>> {

@@ -27,7 +27,7 @@ use tokio::sync::Semaphore;
 use super::answer::{After, Described};
 use super::deadline::Deadline;
 use super::head::PlainMethod;
-use super::{answer, detour, ended, is_sendable, send, send_opened};
+use super::{Complete, answer, detour, ended, is_sendable, send, send_opened};
 use crate::fill::flight::{Following, Part};
 use crate::fill::{Fetch, Served};
 use crate::gate::AdmittedFile;
@@ -85,15 +85,21 @@ pub(super) async fn answer(
         Ok(Served::Arriving { .. }) | Err(_) => None,
     };
     if let Some((opened, outcome)) = complete.filter(|(opened, _)| is_sendable(opened)) {
-        let (method, file) = (sought.method, (kind, opened, outcome));
+        let complete = Complete {
+            kind,
+            opened,
+            outcome,
+            after,
+        };
+        let method = sought.method;
         let sent = send_opened(
+            room,
             stream,
             deadline,
             &mut exchange,
             method,
-            file,
+            complete,
             &mut out,
-            after,
         );
         return ended(sent.await, exchange, peer, after).await;
     }

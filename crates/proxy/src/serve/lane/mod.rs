@@ -18,6 +18,7 @@ pub(super) mod follow;
 pub mod head;
 mod scratch;
 mod send;
+mod senders;
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -44,6 +45,7 @@ use deadline::Deadline;
 use follow::Sought;
 use head::{PlainHead, PlainMethod, Reading};
 use scratch::Scratch;
+pub(super) use senders::Senders;
 
 /// Files up to this size are read and written like those in memory: less work than a hop to the blocking pool.
 const READ_BYTES: u64 = 64 << 10;
@@ -141,15 +143,20 @@ pub(super) async fn serve(
             };
             let after = After::of(room);
             let outcome = files::outcome_of(opened.tier);
-            let opened = (file.key().kind, opened, outcome);
+            let complete = Complete {
+                kind: file.key().kind,
+                opened,
+                outcome,
+                after,
+            };
             let sent = send_opened(
+                room,
                 stream,
                 &mut deadline,
                 &mut exchange,
                 head.method,
-                opened,
+                complete,
                 out,
-                after,
             );
             let Some(back) = ended(sent.await, exchange, peer, after).await else {
                 return Left::Closed;
@@ -257,19 +264,33 @@ fn opened_exchange(
     exchange
 }
 
+/// A whole file, and how it is answered with.
+struct Complete {
+    kind: FileKind,
+    opened: Opened,
+    outcome: Outcome,
+    after: After,
+}
+
 /// Writes a complete file, or what is said of it.
 ///
 /// # Errors
 /// As of [`send::file`].
 async fn send_opened(
+    room: &Room,
     stream: TcpStream,
     deadline: &mut Deadline,
     exchange: &mut Exchange,
     method: PlainMethod,
-    (kind, opened, outcome): (FileKind, Opened, Outcome),
+    complete: Complete,
     out: &mut Vec<u8>,
-    after: After,
 ) -> io::Result<TcpStream> {
+    let Complete {
+        kind,
+        opened,
+        outcome,
+        after,
+    } = complete;
     answer::write_head(out, Described::of(kind, &opened, outcome), after);
     exchange.answered(StatusCode::OK, outcome, Some(opened.source));
     match (method, opened.body) {
@@ -282,7 +303,7 @@ async fn send_opened(
             send::memory(stream, deadline, exchange, out, &bytes).await
         }
         (PlainMethod::Get, Body::File(file)) => {
-            send::file(stream, deadline, exchange, out, file, opened.len_bytes).await
+            send::file(&room.senders, stream, exchange, out, file, opened.len_bytes).await
         }
     }
 }
