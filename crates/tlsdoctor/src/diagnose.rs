@@ -459,8 +459,10 @@ impl<'a> Examination<'a> {
             Ok(shaken) => shaken,
             Err(_) => {
                 let offer = Offer::of_go(&self.target.host).small();
-                let (shaken, reaction) = tokio::join!(first, probe(route, &offer));
-                small = Some(reaction);
+                // Within the same time: who says nothing is known for it when that is over.
+                let probed = tokio::time::timeout(time - time / 4, probe(route, &offer));
+                let (shaken, probed) = tokio::join!(first, probed);
+                small = Some(probed.unwrap_or(Reaction::Silent));
                 shaken
             }
         };
