@@ -127,6 +127,12 @@ impl WorkFolder {
         Err(io::Error::other(swept))
     }
 
+    /// Where it is.
+    #[cfg(test)]
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// A new empty file, removed when dropped unless it was put into place.
     pub(crate) fn new_file(self: &Arc<Self>) -> io::Result<WorkFile> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);

@@ -4,6 +4,10 @@
 //! memory, within a bound over all of them; larger ones go to a file in a folder of this process that
 //! is locked while it lives, so that a later process can tell what a dead one left.
 //!
+//! Two sizes tell small from large. Above [`DISK_RATHER_BYTES`] a file goes to disk, where a commit needs it
+//! anyway, so that a dozen fills don't hold a dozen zips in memory. Where the disk takes nothing (it is
+//! full), a file up to the caller's own limit comes back to memory and is served all the same.
+//!
 //! File IO runs off the reactor in batches of [`BATCH_BYTES`], or after [`BATCH_DELAY`] where a slow
 //! source takes longer to fill one: a 400 MB file costs some 1600 hops, not one a chunk.
 
@@ -24,6 +28,8 @@ use tokio::time::Instant;
 
 /// How much is collected before it is written to the file.
 pub const BATCH_BYTES: usize = 256 * 1024;
+/// Files above this size wait on disk rather than in memory.
+pub const DISK_RATHER_BYTES: u64 = 512 * 1024;
 /// How long collected bytes may wait for more, as seen by the next write.
 pub const BATCH_DELAY: Duration = Duration::from_millis(50);
 
@@ -46,7 +52,7 @@ struct Shared {
 
 impl Staging {
     /// Opens the staging folder of the cache folder `dir`. `memory_file_bytes`: up to this size a file
-    /// is staged in memory (8 MiB); `memory_total_bytes`: bound over all fills, past which files go to
+    /// is staged in memory where the disk refuses it (8 MiB); `memory_total_bytes`: bound over all fills, past which files go to
     /// disk from the first byte.
     pub fn open(
         dir: &Path,
@@ -92,6 +98,7 @@ impl Staging {
                 bytes: Vec::new(),
                 hash: Context::new(&SHA256),
                 held: self.shared.memory.hold_nothing(),
+                limit_bytes: self.shared.memory_file_bytes.min(DISK_RATHER_BYTES),
             },
             len_bytes: 0,
         }
@@ -124,6 +131,8 @@ enum Place {
         bytes: Vec<u8>,
         hash: Context,
         held: HeldMemory,
+        /// Beyond it the file goes to disk.
+        limit_bytes: u64,
     },
     Disk(OnDisk),
     /// A write was cancelled or failed half-way; what is in the file is not known.
@@ -175,23 +184,49 @@ impl StagingFile {
         }
     }
 
+    /// Says how large the file will be, before its first byte: it takes that much memory at once, or is on
+    /// disk from the beginning. A promise only: more bytes may come, or fewer.
+    pub async fn expect(&mut self, total_bytes: u64) -> Result<(), StoreError> {
+        if let Place::Memory {
+            bytes,
+            held,
+            limit_bytes,
+            ..
+        } = &mut self.place
+        {
+            let fits = usize::try_from(total_bytes)
+                .is_ok_and(|total| make_room(bytes, total, *limit_bytes, held));
+            if !fits {
+                self.leave_memory().await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Appends. Blocking file IO happens inside, off the reactor. `StoreError::Differs` where a byte
     /// differs from what was released before a restart. After an error, or when the future was
     /// dropped, the file cannot be written any more.
     pub async fn write(&mut self, chunk: Bytes) -> Result<(), StoreError> {
-        if let Place::Memory { bytes, hash, held } = &mut self.place {
-            if make_room(bytes, chunk.len(), self.shared.memory_file_bytes, held) {
-                bytes.extend_from_slice(&chunk);
-                hash.update(&chunk);
-                self.len_bytes += chunk.len() as u64;
-                return Ok(());
-            }
-            self.spill().await?;
-        }
         let mut rest = chunk;
         while !rest.is_empty() {
-            let Place::Disk(disk) = &mut self.place else {
-                return Err(lost());
+            let disk = match &mut self.place {
+                Place::Memory {
+                    bytes,
+                    hash,
+                    held,
+                    limit_bytes,
+                } => {
+                    if make_room(bytes, rest.len(), *limit_bytes, held) {
+                        bytes.extend_from_slice(&rest);
+                        hash.update(&rest);
+                        self.len_bytes += rest.len() as u64;
+                        return Ok(());
+                    }
+                    self.leave_memory().await?;
+                    continue;
+                }
+                Place::Disk(disk) => disk,
+                Place::Lost => return Err(lost()),
             };
             if disk.pending.is_empty() && rest.len() >= BATCH_BYTES {
                 let whole = std::mem::take(&mut rest);
@@ -261,38 +296,60 @@ impl StagingFile {
         }
     }
 
-    /// Moves a file that is in memory to disk, so that it can be released while it grows.
+    /// Moves a file that is in memory to disk, so that it can be released while it grows. It stays in memory
+    /// where the disk refuses it.
     pub async fn spill(&mut self) -> Result<(), StoreError> {
-        let (bytes, hash, held) = match std::mem::replace(&mut self.place, Place::Lost) {
-            Place::Memory { bytes, hash, held } => (bytes, hash, held),
+        let (bytes, hash, held, limit_bytes) = match std::mem::replace(&mut self.place, Place::Lost)
+        {
+            Place::Memory {
+                bytes,
+                hash,
+                held,
+                limit_bytes,
+            } => (bytes, hash, held, limit_bytes),
             elsewhere => {
                 self.place = elsewhere;
                 return Ok(());
             }
         };
         let shared = Arc::clone(&self.shared);
-        let disk = blocking(move || {
-            let write = || -> io::Result<OnDisk> {
+        let (place, spilled) = blocking(move || {
+            let write = || -> io::Result<WorkFile> {
                 let file = shared.folder.new_file()?;
                 file.file.write_all_at(&bytes, 0)?;
-                let flushed_bytes = bytes.len() as u64;
-                Ok(OnDisk {
-                    file,
-                    hash,
-                    pending: Vec::new(),
-                    flushed_bytes,
-                    flushed_at: Instant::now(),
-                    released_bytes: 0,
-                    extent_bytes: flushed_bytes,
-                })
+                Ok(file)
             };
-            let disk = write().map_err(|error| StoreError::Io(error).in_folder(&shared.dir));
-            drop(held);
-            disk
+            Ok(match write() {
+                Ok(file) => (Place::Disk(OnDisk::new(file, hash, bytes.len())), Ok(())),
+                Err(error) => (
+                    Place::Memory {
+                        bytes,
+                        hash,
+                        held,
+                        limit_bytes,
+                    },
+                    Err(StoreError::Io(error).in_folder(&shared.dir)),
+                ),
+            })
         })
         .await?;
-        self.place = Place::Disk(disk);
-        Ok(())
+        self.place = place;
+        spilled
+    }
+
+    /// Spills a file that has outgrown its room in memory. Where the disk refuses it, its room is the largest
+    /// there is.
+    async fn leave_memory(&mut self) -> Result<(), StoreError> {
+        let Err(error) = self.spill().await else {
+            return Ok(());
+        };
+        match &mut self.place {
+            Place::Memory { limit_bytes, .. } if *limit_bytes < self.shared.memory_file_bytes => {
+                *limit_bytes = self.shared.memory_file_bytes;
+                Ok(())
+            }
+            Place::Memory { .. } | Place::Disk(_) | Place::Lost => Err(error),
+        }
     }
 
     /// The complete file, from `source` (a name without credentials).
@@ -303,6 +360,7 @@ impl StagingFile {
                 mut bytes,
                 hash,
                 mut held,
+                ..
             } => {
                 bytes.shrink_to_fit();
                 held.shrink_to(bytes.len() as u64);
@@ -335,26 +393,43 @@ impl StagingFile {
         })
     }
 
-    /// Writes `bytes` behind those in the file and gives them back.
+    /// Writes `bytes` behind those in the file and gives them back. A small file whose bytes the disk does
+    /// not take any more goes on in memory.
     async fn put<B: AsRef<[u8]> + Send + 'static>(&mut self, bytes: B) -> Result<B, StoreError> {
-        let Place::Disk(disk) = std::mem::replace(&mut self.place, Place::Lost) else {
+        let Place::Disk(mut disk) = std::mem::replace(&mut self.place, Place::Lost) else {
             return Err(lost());
         };
         let shared = Arc::clone(&self.shared);
-        let (disk, bytes) = blocking(move || {
-            let disk = disk
-                .put(bytes.as_ref())
-                .map_err(|error| error.in_folder(&shared.dir))?;
-            Ok((disk, bytes))
+        let (place, bytes) = blocking(move || {
+            let place = match disk.put(bytes.as_ref()) {
+                Ok(()) => Place::Disk(disk),
+                Err(error) => disk
+                    .into_memory(bytes.as_ref(), &shared)
+                    .ok_or_else(|| error.in_folder(&shared.dir))?,
+            };
+            Ok((place, bytes))
         })
         .await?;
-        self.place = Place::Disk(disk);
+        self.place = place;
         Ok(bytes)
     }
 }
 
 impl OnDisk {
-    fn put(mut self, bytes: &[u8]) -> Result<Self, StoreError> {
+    /// A file with its first `len` bytes.
+    fn new(file: WorkFile, hash: Context, len: usize) -> Self {
+        Self {
+            file,
+            hash,
+            pending: Vec::new(),
+            flushed_bytes: len as u64,
+            flushed_at: Instant::now(),
+            released_bytes: 0,
+            extent_bytes: len as u64,
+        }
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         let already_out = self.released_bytes.saturating_sub(self.flushed_bytes);
         let already_out = usize::try_from(already_out).map_or(bytes.len(), |n| n.min(bytes.len()));
         let (held_to, new) = bytes.split_at(already_out);
@@ -365,7 +440,33 @@ impl OnDisk {
         self.flushed_bytes += bytes.len() as u64;
         self.flushed_at = Instant::now();
         self.extent_bytes = self.extent_bytes.max(self.flushed_bytes);
-        Ok(self)
+        Ok(())
+    }
+
+    /// The file in memory, with `more` behind what was written of it; `None` where clients read it from the
+    /// disk already, where it is too large, or where there is no memory or no reading either.
+    fn into_memory(self, more: &[u8], shared: &Shared) -> Option<Place> {
+        if self.released_bytes > 0 {
+            return None;
+        }
+        let written = usize::try_from(self.flushed_bytes).ok()?;
+        let limit_bytes = shared.memory_file_bytes;
+        let (mut bytes, mut held) = (Vec::new(), shared.memory.hold_nothing());
+        let needed = written.checked_add(more.len())?;
+        if !make_room(&mut bytes, needed, limit_bytes, &mut held) {
+            return None;
+        }
+        bytes.resize(written, 0);
+        self.file.file.read_exact_at(&mut bytes, 0).ok()?;
+        bytes.extend_from_slice(more);
+        let mut hash = self.hash;
+        hash.update(more);
+        Some(Place::Memory {
+            bytes,
+            hash,
+            held,
+            limit_bytes,
+        })
     }
 }
 

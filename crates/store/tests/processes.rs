@@ -484,7 +484,7 @@ fn run_out_of_room(dir: &Path) {
             Committed::Stored
         ));
 
-        // A file that is staged in memory fails when it is committed, one on disk while it is written.
+        // A file that is staged in memory fails when it is committed, one that memory can't hold while it is written.
         let large = key("example.com/m", "v1.0.0", FileKind::Zip);
         let bytes = vec![2; 2 * 1024 * 1024];
         let file = verified(&staging, &large, &bytes, 1).await;
@@ -494,7 +494,8 @@ fn run_out_of_room(dir: &Path) {
         assert_eq!(record.unwrap().zip, None);
         let mut on_disk = staging.begin(large.clone());
         on_disk.spill().await.unwrap();
-        is_full(dir, &on_disk.write(bytes.into()).await.unwrap_err());
+        let more = vec![2; 4 * 1024 * 1024 + 1];
+        is_full(dir, &on_disk.write(more.into()).await.unwrap_err());
         drop(on_disk);
         assert_eq!(files_in_staging(dir), 0);
 

@@ -409,6 +409,11 @@ impl Sink for FillSink {
             }
             None => self.staged = Some(self.contest.staging.begin(self.contest.key.clone())),
         }
+        if let (Some(staged), Some(total_bytes)) = (&mut self.staged, total_bytes)
+            && let Err(error) = staged.expect(total_bytes).await
+        {
+            return Err(self.store_failed(error));
+        }
         Ok(())
     }
 

@@ -280,3 +280,100 @@ async fn the_sweep_removes_what_dead_processes_left_and_nothing_else() {
     let staged = alive.finish(String::new()).await.unwrap();
     assert!(contents(&staged) == pattern(2 * BATCH_BYTES));
 }
+
+#[tokio::test]
+async fn a_file_waits_on_disk_as_soon_as_it_is_known_to_be_large() {
+    let (scratch, _) = scratch();
+    let staging = Staging::open(scratch.path(), 8 << 20, 32 << 20).unwrap();
+    let large = DISK_RATHER_BYTES + 1;
+    for (promised, in_memory) in [
+        (0, 0),
+        (1000, 1000),
+        (DISK_RATHER_BYTES, DISK_RATHER_BYTES),
+        (large, 0),
+        (u64::MAX, 0),
+    ] {
+        let mut file = staging.begin(zip());
+        file.expect(promised).await.unwrap();
+        assert_eq!(staging.memory_bytes(), in_memory, "{promised}");
+        assert_eq!(
+            files_on_disk(scratch.path()),
+            usize::from(promised >= large)
+        );
+        // A promise that is not kept changes nothing.
+        file.write(pattern(2000)).await.unwrap();
+        let staged = file.finish(String::new()).await.unwrap();
+        assert!(contents(&staged) == pattern(2000), "{promised}");
+    }
+}
+
+/// Makes the disk refuse new files until it is dropped, as a full one does.
+struct Refusing(PathBuf);
+
+impl Refusing {
+    fn of(staging: &Staging) -> Self {
+        let folder = staging.shared.folder.path().to_path_buf();
+        fs_err::rename(&folder, folder.with_extension("away")).unwrap();
+        Self(folder)
+    }
+}
+
+impl Drop for Refusing {
+    fn drop(&mut self) {
+        fs_err::rename(self.0.with_extension("away"), &self.0).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_the_disk_refuses_stays_in_memory_up_to_the_limit() {
+    let (scratch, _) = scratch();
+    let limit = 3 * BATCH_BYTES;
+    let staging = Staging::open(scratch.path(), limit as u64, 32 << 20).unwrap();
+    let _refusing = Refusing::of(&staging);
+    for promised in [None, Some(limit)] {
+        let mut file = staging.begin(zip());
+        if let Some(promised) = promised {
+            file.expect(promised as u64).await.unwrap();
+        }
+        let bytes = pattern(limit);
+        for chunk in bytes.chunks(70_000) {
+            file.write(bytes.slice_ref(chunk)).await.unwrap();
+        }
+        assert!(matches!(
+            file.write(pattern(1)).await,
+            Err(StoreError::Io(_))
+        ));
+        let staged = file.finish(String::new()).await.unwrap();
+        assert!(contents(&staged) == bytes);
+        assert_eq!(staged.sha256(), Sha256::of(&bytes));
+    }
+}
+
+#[tokio::test]
+async fn a_small_file_comes_back_from_a_disk_that_became_full() {
+    let (scratch, _) = scratch();
+    let staging = Staging::open(scratch.path(), 8 << 20, 32 << 20).unwrap();
+    for (behind, released, comes_back) in [(7, 0, true), (7, 1, false), (8 << 20, 0, false)] {
+        let mut file = staging.begin(zip());
+        file.spill().await.unwrap();
+        let first = pattern(2 * BATCH_BYTES + 9);
+        file.write(first.clone()).await.unwrap();
+        file.release(released);
+        let Place::Disk(disk) = std::mem::replace(&mut file.place, Place::Lost) else {
+            panic!("it was spilled");
+        };
+        let rest = pattern(behind);
+        let place = disk.into_memory(&rest, &staging.shared);
+        assert_eq!(place.is_some(), comes_back, "{behind} {released}");
+        let Some(place) = place else { continue };
+        file.place = place;
+        let staged = file.finish(String::new()).await.unwrap();
+        let whole = [&first[..], &rest[..]].concat();
+        let Body::Bytes(bytes) = staged.body() else {
+            panic!("it came back");
+        };
+        assert!(bytes == whole);
+        assert_eq!(staged.sha256(), Sha256::of(&whole));
+    }
+    assert_eq!(staging.memory_bytes(), 0);
+}
