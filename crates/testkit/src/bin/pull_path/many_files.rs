@@ -16,7 +16,8 @@ pub(crate) struct Filled {
 
 /// Fills `folder`, which should be in memory: each file is committed as durably as any other.
 pub(crate) fn fill(folder: &Path, files: usize) -> Filled {
-    const AT_ONCE: usize = 8;
+    // Commits are gathered for a moment: as many as one batch takes.
+    const AT_ONCE: usize = 512;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
