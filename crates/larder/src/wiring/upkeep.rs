@@ -11,8 +11,9 @@ use store::scrub::{ScrubObserver, ScrubOptions, ScrubStop};
 use store::{FileKey, StoreError};
 use tokio::task::JoinHandle;
 
-/// The first requests of a server that just started have the disk for themselves.
-const SCRUB_AFTER: Duration = Duration::from_secs(10);
+/// The first requests of a server that just started, a build of some hundred modules among them, have the disk and
+/// the processor for themselves.
+const SCRUB_AFTER: Duration = Duration::from_secs(60);
 /// How soon a file that another process found damaged is let go of.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
