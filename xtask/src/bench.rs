@@ -77,6 +77,17 @@ pub(crate) fn show_files(setting: &str) -> Outcome {
     Ok(())
 }
 
+/// One way to download the graph, printed and not appended: for profiles, and before and after a change.
+///
+/// # Errors
+/// As [`run_all`], and a way that there is not.
+pub(crate) fn show_graph(way: &str) -> Outcome {
+    let binary = larder::build()?;
+    let program = Program::find()?;
+    program.build()?;
+    graph::try_way(&program, &binary, &Work::fresh()?, way)
+}
+
 fn run_parts(parts: &[&str], soak_seconds: u64, name: &str) -> Outcome {
     if let Some(part) = parts
         .iter()

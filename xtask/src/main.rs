@@ -48,6 +48,7 @@ usage: cargo xtask COMMAND
                     start, graph, faults, load, soak [SECONDS]; and `direct`, which a run of all leaves out:
                     modules straight from git against the go command
   bench files SETTING  one setting of `files`, shown only: logged, quiet, crowded or http2
+  bench graph WAY      two runs of one way of `graph`, shown only: cold, cold_verified, cold_on_disk, …
   oracle [FILTER]   every answer of `direct` beside that of the go command, over repositories of every shape
   suite-b [REGEX]   Go's own scripts of direct mode, with Larder in the place of the repositories
   suite-c [REGEX]   Go's own module scripts against Go's test proxy, with and without Larder in front
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
         ["bench"] => bench::run_all(),
         ["bench", "soak", seconds] => bench::run_soak(seconds),
         ["bench", "files", setting] => bench::show_files(setting),
+        ["bench", "graph", way] => bench::show_graph(way),
         ["bench", part] => bench::run_part(part),
         ["oracle"] => oracle::run(None),
         ["oracle", filter] => oracle::run(Some(filter)),

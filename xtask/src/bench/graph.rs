@@ -9,9 +9,10 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use super::program::{Program, at_most};
+use super::program::{PipeProcess, Program, at_most};
 use super::{Work, median, start_larder};
 use crate::graph::{Client, filled_folder};
 use crate::larder::{Larder, Usage};
@@ -44,7 +45,7 @@ struct Download {
 }
 
 /// How the graph reaches the go command. The store is in memory but for [`Way::ColdOnDisk`].
-#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Way {
     /// go asks the upstream; no checksum database.
@@ -74,24 +75,7 @@ const WAYS: &[(Way, &str)] = &[
 ];
 
 pub(super) fn measure(program: &Program, binary: &Path, work: &Work) -> Outcome<Graph> {
-    let filled = filled_folder()?;
-    if !filled.join("download").is_dir() {
-        return Err(
-            "there is no filled folder to serve as the upstream: run `cargo xtask graph` first"
-                .into(),
-        );
-    }
-    let arguments = [
-        "--offline",
-        "--upstream",
-        "off",
-        "--sumdb",
-        DATABASE,
-        "--access-log",
-        "off",
-    ];
-    let upstream = start_larder(binary, &arguments, &filled, &work.disk.join("upstream.log"))?;
-    let pipe = program.pipe(http::split(&upstream.url)?.0.parse()?, DELAY)?;
+    let (upstream, pipe) = delayed_upstream(program, binary, work)?;
     let bench = Bench {
         binary,
         work,
@@ -121,6 +105,53 @@ pub(super) fn measure(program: &Program, binary: &Path, work: &Work) -> Outcome<
     }
     upstream.stop()?;
     Ok(Graph { rows })
+}
+
+/// One way, twice, for whoever works on it: printed and not kept. `name` is as the raw figures have it: `cold`,
+/// `cold_verified`, `cold_on_disk`.
+pub(super) fn try_way(program: &Program, binary: &Path, work: &Work, name: &str) -> Outcome {
+    let way: Way = serde_json::from_value(json!(name))?;
+    let (upstream, pipe) = delayed_upstream(program, binary, work)?;
+    let bench = Bench {
+        binary,
+        work,
+        upstream: &pipe.url,
+    };
+    for _ in 0..2 {
+        let mut show = |way: Way, download: Download| {
+            println!("{}: {}", json!(way), json!(download));
+        };
+        bench.round(&mut show, &[way])?;
+    }
+    upstream.stop()?;
+    Ok(())
+}
+
+/// A second Larder over the filled folder, and the pipe that it is asked through.
+fn delayed_upstream(
+    program: &Program,
+    binary: &Path,
+    work: &Work,
+) -> Outcome<(Larder, PipeProcess)> {
+    let filled = filled_folder()?;
+    if !filled.join("download").is_dir() {
+        return Err(
+            "there is no filled folder to serve as the upstream: run `cargo xtask graph` first"
+                .into(),
+        );
+    }
+    let arguments = [
+        "--offline",
+        "--upstream",
+        "off",
+        "--sumdb",
+        DATABASE,
+        "--access-log",
+        "off",
+    ];
+    let upstream = start_larder(binary, &arguments, &filled, &work.disk.join("upstream.log"))?;
+    let pipe = program.pipe(http::split(&upstream.url)?.0.parse()?, DELAY)?;
+    Ok((upstream, pipe))
 }
 
 struct Bench<'a> {
