@@ -37,7 +37,8 @@ use tokio::runtime::Runtime;
 /// them, and a few would push out all others.
 const MEMORY_FILE_BYTES: u64 = 1 << 20;
 
-/// Files up to this size are released only when verified, so they are staged in memory.
+/// Files up to this size are released only when verified, so that they can be staged in memory where the disk takes
+/// none.
 const STAGED_IN_MEMORY_BYTES: u64 = 8 << 20;
 
 /// How long proven absence is remembered. The go command asks each 404 twice within a moment.
