@@ -73,6 +73,7 @@ impl Load {
             .collect();
         format!(
             "\n### Load\n\nClients and upstream are one process on the same two cores. The herd asks at once, over connections that are open already; the upstream is 200 ms a round trip away. \
+             As if each had a machine of its own, its clients take turns after each read, and have the kernel drop what they don't look at. \
              Medians of {} and {} rounds.\n\n\
              | | |\n|---|---|\n\
              | {clients} clients of one cold zip of 40 MB: requests upstream (goal: 1) | {} |\n\

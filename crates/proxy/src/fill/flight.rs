@@ -2,13 +2,18 @@
 
 use std::fs::File;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use store::{Body, Opened};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::failure::Failure;
 use crate::serve::read_ahead::{CHUNK_BYTES, read_chunk};
+
+/// How long a follower's bulk waits for the first bytes of the others.
+const CROWD_PATIENCE: Duration = Duration::from_millis(50);
 
 /// How far a fill has come. A follower sees the newest state only, so nothing queues.
 #[derive(Clone, Debug)]
@@ -53,20 +58,88 @@ pub enum Part {
 /// What is said where a staged file has fewer bytes than were released.
 const ENDED_EARLY: &str = "a staged file ended early";
 
+/// One who waits for a fill: what is seen of it, and the place among those who have nothing of the file yet.
+#[derive(Debug)]
+pub(super) struct Boarded {
+    pub(super) progress: watch::Receiver<Progress>,
+    pub(super) place: Place,
+}
+
+impl Boarded {
+    /// For one who wants none of the bytes.
+    pub(super) fn into_progress(self) -> watch::Receiver<Progress> {
+        self.progress
+    }
+}
+
+/// A fill, as those see it who want to join it.
+#[derive(Debug)]
+pub(super) struct Flight {
+    pub(super) progress: watch::Sender<Progress>,
+    crowd: Arc<Crowd>,
+}
+
+impl Flight {
+    pub(super) fn new(progress: watch::Sender<Progress>) -> Self {
+        Self {
+            progress,
+            crowd: Arc::default(),
+        }
+    }
+
+    pub(super) fn board(&self) -> Boarded {
+        Boarded {
+            progress: self.progress.subscribe(),
+            place: Place::among(&self.crowd),
+        }
+    }
+}
+
+/// Those who have nothing of a file yet.
+#[derive(Debug, Default)]
+struct Crowd {
+    waiting: AtomicUsize,
+    has_begun: Notify,
+}
+
+/// One of them.
+#[derive(Debug)]
+pub(super) struct Place(Arc<Crowd>);
+
+impl Place {
+    fn among(crowd: &Arc<Crowd>) -> Self {
+        crowd.waiting.fetch_add(1, Ordering::AcqRel);
+        Self(crowd.clone())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.0.waiting.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.has_begun.notify_waiters();
+        }
+    }
+}
+
 /// One follower's walk through a growing file.
 #[derive(Debug)]
 pub struct Following {
     arriving: Arriving,
     progress: watch::Receiver<Progress>,
     position: u64,
+    crowd: Arc<Crowd>,
+    /// Given up with the first bytes.
+    place: Option<Place>,
 }
 
 impl Following {
-    pub(super) fn new(arriving: Arriving, progress: watch::Receiver<Progress>) -> Self {
+    pub(super) fn new(arriving: Arriving, boarded: Boarded) -> Self {
         Self {
             arriving,
-            progress,
+            progress: boarded.progress,
             position: 0,
+            crowd: boarded.place.0.clone(),
+            place: Some(boarded.place),
         }
     }
 
@@ -127,6 +200,23 @@ impl Following {
     /// So many more bytes were handed out.
     pub fn took(&mut self, bytes: u64) {
         self.position = self.position.saturating_add(bytes);
+        self.place = None;
+    }
+
+    /// Waits until everybody who waits for this file has its first bytes, but not for long: one of them may
+    /// have a client that takes nothing.
+    pub async fn crowd_has_begun(&self) {
+        let begun = async {
+            loop {
+                let mut begun = std::pin::pin!(self.crowd.has_begun.notified());
+                begun.as_mut().enable();
+                if self.crowd.waiting.load(Ordering::Acquire) == 0 {
+                    return;
+                }
+                begun.await;
+            }
+        };
+        let _late = tokio::time::timeout(CROWD_PATIENCE, begun).await;
     }
 
     /// The next bytes, read; `None` after the last.
@@ -153,6 +243,7 @@ impl Following {
 
     /// Waits for the end and gives the verified file.
     pub async fn whole(mut self) -> Result<Opened, Failure> {
+        self.place = None;
         let ended = self
             .progress
             .wait_for(|now| matches!(now, Progress::Done(_)))

@@ -33,7 +33,7 @@ use crate::answer::Answers;
 use crate::failure::Failure;
 use crate::gate::AdmittedFile;
 use crate::observe::Metrics;
-use flight::{Following, Progress};
+use flight::{Boarded, Flight, Following, Progress};
 use prefetch::{Prefetch, Signal};
 use sink::{Contest, Release};
 use verifier::ModuleVerifier;
@@ -148,7 +148,7 @@ pub struct Fills {
 
 struct Inner {
     parts: FillParts,
-    flights: Mutex<HashMap<FileKey, watch::Sender<Progress>>>,
+    flights: Mutex<HashMap<FileKey, Flight>>,
     failures: Cache<FileKey, (Instant, Failure), ByText>,
     /// Files that were refused after some of them had been handed out. Another source may have a good
     /// one, so these are handed out only when verified.
@@ -227,11 +227,11 @@ impl Fills {
         if fetch == Fetch::Allowed {
             self.foresee(key);
         }
-        let (mut progress, joined) = loop {
+        let (mut boarded, joined) = loop {
             if fetch == Fetch::Allowed
-                && let Some(progress) = self.under_way(key)
+                && let Some(boarded) = self.under_way(key)
             {
-                break (progress, Joined::Joined);
+                break (boarded, Joined::Joined);
             }
             let stored = self.inner.parts.store.open(key).await;
             if let Some(opened) = stored.map_err(Failure::store)? {
@@ -245,7 +245,7 @@ impl Fills {
                 });
             }
             match self.board(key, fetch)? {
-                Boarding::Flight(progress, joined) => break (progress, joined),
+                Boarding::Flight(boarded, joined) => break (boarded, joined),
                 Boarding::Landing(opened) => return Ok(Served::Stored(opened)),
                 Boarding::LandedMeanwhile => {}
             }
@@ -254,17 +254,17 @@ impl Fills {
             self.inner.parts.metrics.flights_joined.inc();
         }
         loop {
-            let now = progress.borrow_and_update().clone();
+            let now = boarded.progress.borrow_and_update().clone();
             match now {
                 Progress::Waiting => {}
                 Progress::Arriving(arriving) => {
-                    let following = Following::new(arriving, progress);
+                    let following = Following::new(arriving, boarded);
                     return Ok(Served::Arriving { following, joined });
                 }
                 Progress::Done(Ok(opened)) => return Ok(Served::Fetched { opened, joined }),
                 Progress::Done(Err(failure)) => return Err(failure),
             }
-            if progress.changed().await.is_err() {
+            if boarded.progress.changed().await.is_err() {
                 return Err(Failure::Internal("the fill of this file died".into()));
             }
         }
@@ -320,9 +320,8 @@ impl Fills {
         loop {
             let mut landed = std::pin::pin!(self.inner.landed.notified());
             landed.as_mut().enable();
-            let committing = |flight: &watch::Sender<Progress>| {
-                matches!(&*flight.borrow(), Progress::Done(Ok(_)))
-            };
+            let committing =
+                |flight: &Flight| matches!(&*flight.progress.borrow(), Progress::Done(Ok(_)));
             if !self.inner.flights.lock().values().any(committing) {
                 return;
             }
@@ -344,11 +343,11 @@ impl Fills {
     }
 
     /// The flight of a file that is not there yet, so that a herd does not look for it in the folder.
-    fn under_way(&self, key: &FileKey) -> Option<watch::Receiver<Progress>> {
+    fn under_way(&self, key: &FileKey) -> Option<Boarded> {
         let flights = self.inner.flights.lock();
         let flight = flights.get(key)?;
-        let is_under_way = !matches!(&*flight.borrow(), Progress::Done(_));
-        is_under_way.then(|| flight.subscribe())
+        let is_under_way = !matches!(&*flight.progress.borrow(), Progress::Done(_));
+        is_under_way.then(|| flight.board())
     }
 
     /// Joins the flight of a file that was not in the store, or starts one where that is allowed.
@@ -356,10 +355,10 @@ impl Fills {
         let mut flights = self.inner.flights.lock();
         if let Some(flight) = flights.get(key) {
             if fetch == Fetch::Allowed {
-                return Ok(Boarding::Flight(flight.subscribe(), Joined::Joined));
+                return Ok(Boarding::Flight(flight.board(), Joined::Joined));
             }
             // Handed out already and on its way into the store: that is stored enough.
-            if let Progress::Done(Ok(opened)) = &*flight.borrow() {
+            if let Progress::Done(Ok(opened)) = &*flight.progress.borrow() {
                 return Ok(Boarding::Landing(opened.clone()));
             }
         } else if self.inner.stored_lately.remove(key).is_some() {
@@ -379,8 +378,10 @@ impl Fills {
                 retry_after: Duration::from_secs(5),
             });
         }
-        let (sender, receiver) = watch::channel(Progress::Waiting);
-        flights.insert(key.clone(), sender.clone());
+        let sender = watch::Sender::new(Progress::Waiting);
+        let flight = Flight::new(sender.clone());
+        let boarded = flight.board();
+        flights.insert(key.clone(), flight);
         self.inner.parts.metrics.flights.inc();
         drop(flights);
         let landing = Landing {
@@ -391,7 +392,7 @@ impl Fills {
         tokio::spawn(async move {
             fills.fly(landing, &sender).await;
         });
-        Ok(Boarding::Flight(receiver, Joined::Started))
+        Ok(Boarding::Flight(boarded, Joined::Started))
     }
 
     async fn fly(&self, landing: Landing, progress: &watch::Sender<Progress>) {
@@ -549,8 +550,9 @@ impl Fills {
             tokio::spawn(async move {
                 let _turn = turn;
                 if matches!(fills.inner.parts.store.open(&key).await, Ok(None))
-                    && let Ok(Boarding::Flight(mut progress, _)) = fills.board(&key, Fetch::Allowed)
+                    && let Ok(Boarding::Flight(boarded, _)) = fills.board(&key, Fetch::Allowed)
                 {
+                    let mut progress = boarded.into_progress();
                     // Followed to its end, so that it does not count as abandoned.
                     let _ended = progress
                         .wait_for(|now| matches!(now, Progress::Done(_)))
@@ -595,9 +597,9 @@ impl Fills {
         };
         if prefetch.signalled(&zip, signal, Instant::now())
             && matches!(store.open(&zip).await, Ok(None))
-            && let Ok(Boarding::Flight(mut progress, Joined::Started)) =
-                self.board(&zip, Fetch::Allowed)
+            && let Ok(Boarding::Flight(boarded, Joined::Started)) = self.board(&zip, Fetch::Allowed)
         {
+            let mut progress = boarded.into_progress();
             self.inner.parts.metrics.prefetches.inc();
             let ended = progress
                 .wait_for(|now| matches!(now, Progress::Done(_)))
@@ -612,7 +614,7 @@ impl Fills {
 /// How a request that found nothing in the store goes on.
 enum Boarding {
     /// It follows a flight.
-    Flight(watch::Receiver<Progress>, Joined),
+    Flight(Boarded, Joined),
     /// The file is verified and about to be stored.
     Landing(Opened),
     /// It was stored between the look into the store and now.

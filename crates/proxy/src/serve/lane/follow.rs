@@ -37,7 +37,7 @@ use crate::serve::respond::Found;
 use crate::serve::{Room, files};
 
 /// Sent first of a file that arrives, with the head of its answer.
-const FIRST_BYTES: u64 = 16 << 10;
+const FIRST_BYTES: u64 = 4 << 10;
 /// Sent in one turn: followers that keep up read the same part one after the other, while it is in the
 /// processor's cache.
 const TURN_BYTES: u64 = 1 << 20;
@@ -204,9 +204,9 @@ async fn follow(
                 }
                 stream = send::memory(stream, deadline, exchange, head, &first).await?;
                 head = b"";
-                // Behind those who wait for their first bytes.
-                tokio::task::yield_now().await;
-                first.len() as u64
+                following.took(first.len() as u64);
+                following.crowd_has_begun().await;
+                continue;
             }
             Part::Bytes(bytes) => {
                 stream = send::memory(stream, deadline, exchange, head, &bytes).await?;
