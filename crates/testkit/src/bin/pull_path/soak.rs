@@ -168,7 +168,7 @@ pub(crate) fn measure(binary: &str, folder: &Path, seconds: u64) -> Soak {
         running.store(false, Ordering::Relaxed);
     });
 
-    let evicted_files = metric(&larder, "larder_evict");
+    let evicted_files = metric(&larder, "larder_evicted_files_total");
     let peak_bytes = larder.peak_memory_bytes();
     let (exited, builder) = larder.terminate();
     assert!(exited.status.success(), "{}", exited.stderr);
