@@ -8,6 +8,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -26,6 +27,7 @@ use store::first_seen::FirstSeen;
 use store::{Staging, Store};
 use testkit::{Module, ZipVariant, eventually};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 
 /// What the two upstreams of a test do, in this order. Both serve `module()`.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -40,11 +42,18 @@ enum Story {
     SecondIsFaster,
     /// As that, for a file that is handed out whole.
     SecondIsFasterWithASmallFile,
+    /// The first stops in the middle, and breaks off when it is told to. Whoever is asked after that has all.
+    BreaksOffOnce,
+    /// The first is wrong in its end. Whoever is asked after that is wrong there too.
+    LiesAlways,
 }
 
 struct Two {
     story: Story,
     module: Module,
+    asked: Arc<AtomicUsize>,
+    stands_still: Arc<Notify>,
+    may_break_off: Arc<Notify>,
 }
 
 /// Larger than what is handed out whole.
@@ -91,6 +100,7 @@ impl Source for Two {
         if kind != FileKind::Zip {
             return Err(SourceError::new(SourceErrorKind::NotExist, "no such file"));
         }
+        let asked = self.asked.fetch_add(1, Ordering::Relaxed);
         let zip = self.module.zip();
         let (half, rest) = zip.split_at(zip.len() * 3 / 4);
         let mut second = sink.rival().unwrap();
@@ -134,6 +144,29 @@ impl Source for Two {
                 second.finish().await.unwrap();
                 superseded(sink.finish().await);
             }
+            Story::BreaksOffOnce if asked == 0 => {
+                send(sink, half).await.unwrap();
+                self.stands_still.notify_one();
+                self.may_break_off.notified().await;
+                return Err(SourceError::new(SourceErrorKind::TimedOut, "it stopped"));
+            }
+            Story::BreaksOffOnce => {
+                begin(second, "second", &zip).await;
+                send(second, &zip).await.unwrap();
+                second.finish().await.unwrap();
+            }
+            Story::LiesAlways => {
+                let good = zip.len() - 1000;
+                send(sink, &zip[..good]).await.unwrap();
+                send(sink, &[0; 1000]).await.unwrap();
+                let Err(refusal) = sink.finish().await else {
+                    panic!("a zip without its end was accepted");
+                };
+                return Err(SourceError::new(
+                    SourceErrorKind::Sink,
+                    format!("{refusal:?}"),
+                ));
+            }
         }
         Ok(Fetched {
             source: "second".into(),
@@ -148,6 +181,10 @@ impl Source for Two {
 struct Running {
     url: String,
     folder: tempfile::TempDir,
+    metrics: Arc<Metrics>,
+    asked: Arc<AtomicUsize>,
+    stands_still: Arc<Notify>,
+    may_break_off: Arc<Notify>,
 }
 
 async fn start(story: Story) -> Running {
@@ -160,17 +197,27 @@ async fn start(story: Story) -> Running {
     };
     let path = module.url_path("zip");
     let store: Arc<dyn Store> = Arc::new(DiskStore::open(dir).unwrap());
+    let asked = Arc::new(AtomicUsize::new(0));
+    let (stands_still, may_break_off) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let metrics = Metrics::new();
+    let two = Two {
+        story,
+        module,
+        asked: asked.clone(),
+        stands_still: stands_still.clone(),
+        may_break_off: may_break_off.clone(),
+    };
     let parts = Parts {
         store,
         staging: Arc::new(Staging::open(dir, 8 << 20, 32 << 20).unwrap()),
         kept_answers: Arc::new(store::answers::Answers::open(dir).unwrap()),
         first_seen: Arc::new(FirstSeen::open(dir).unwrap()),
-        source: Some(Arc::new(Two { story, module })),
+        source: Some(Arc::new(two)),
         checksums: None,
         sumdb: None,
         privacy: Privacy::default(),
         policy: Arc::new(AllowAll),
-        metrics: Metrics::new(),
+        metrics: metrics.clone(),
         access_log: Arc::new(AccessLog::off()),
         refresh_access: RefreshAccess::default(),
         refreshers: Vec::new(),
@@ -190,6 +237,10 @@ async fn start(story: Story) -> Running {
     Running {
         url: format!("{base}{path}"),
         folder,
+        metrics,
+        asked,
+        stands_still,
+        may_break_off,
     }
 }
 
@@ -264,5 +315,50 @@ async fn a_large_file_is_broken_off_and_never_spliced_when_the_bytes_differ() {
     let (body, whole) = read(&running.url).await;
     assert!(!whole);
     assert!(!body.is_empty() && large().zip().starts_with(&body));
+    nothing_stays_staged(running.folder.path());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_while_a_large_download_stands_still_does_not_break_off_with_it() {
+    let running = start(Story::BreaksOffOnce).await;
+    let first = tokio::spawn({
+        let url = running.url.clone();
+        async move { read(&url).await }
+    });
+    running.stands_still.notified().await;
+    let second = tokio::spawn({
+        let url = running.url.clone();
+        async move { read(&url).await }
+    });
+    eventually("the second client has joined", || {
+        (running.metrics.flights_joined.get() == 1).then_some(())
+    });
+    running.may_break_off.notify_one();
+
+    let (body, whole) = first.await.unwrap();
+    assert!(!whole);
+    assert!(!body.is_empty() && large().zip().starts_with(&body));
+    let (body, whole) = second.await.unwrap();
+    assert!(
+        whole && body == large().zip(),
+        "{} bytes, whole: {whole}",
+        body.len()
+    );
+    assert_eq!(running.asked.load(Ordering::Relaxed), 2);
+    nothing_stays_staged(running.folder.path());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_file_that_is_refused_twice_is_not_downloaded_for_each_who_asks() {
+    let running = start(Story::LiesAlways).await;
+    let (body, whole) = read(&running.url).await;
+    assert!(!whole && !body.is_empty());
+    for _ in 0..3 {
+        let answer = reqwest::get(&running.url).await.unwrap();
+        assert_eq!(answer.status(), 502);
+        let text = answer.text().await.unwrap();
+        assert!(text.contains("example.com/large"), "{text}");
+    }
+    assert_eq!(running.asked.load(Ordering::Relaxed), 2);
     nothing_stays_staged(running.folder.path());
 }

@@ -1,7 +1,7 @@
 //! One of two equal upstreams breaks while requests run: no client sees it. `cargo xtask bench faults` measures
 //! the same at length.
 use crate::larder;
-use testkit::{FakeSumdb, FakeUpstream, Fault, Larder, Link, Module, Twins};
+use testkit::{Ending, FakeSumdb, FakeUpstream, Fault, Larder, Link, Module, Twins};
 
 const MODULES: usize = 8;
 /// The first so many are fetched while all is well.
@@ -28,11 +28,11 @@ fn database(modules: &[Module]) -> (FakeUpstream, String) {
     (server, value)
 }
 
-fn over(twins: &Twins, sumdb: &str) -> Larder {
+fn over(twins: &Twins, mode: &str, sumdb: &str) -> Larder {
     let builder = larder();
     let file = builder.home().join("larder.toml");
     let urls = [twins.first.url(), twins.second.url()];
-    let text = format!("[[upstream]]\nurls = {urls:?}\nmode = \"order\"\nfallback = \"any\"\n");
+    let text = format!("[[upstream]]\nurls = {urls:?}\nmode = {mode:?}\nfallback = \"any\"\n");
     std::fs::write(&file, text).unwrap();
     builder
         .sumdb(sumdb)
@@ -60,16 +60,18 @@ fn fetch(larder: &Larder, twins: &Twins, module: &Module) {
 
 #[track_caller]
 fn check(fault: Fault) {
-    let modules = modules();
-    let twins = Twins::start(&modules, Link::default());
-    let (_server, sumdb) = database(&modules);
-    let larder = over(&twins, &sumdb);
-    for module in &modules[..BEFORE] {
-        fetch(&larder, &twins, module);
-    }
-    twins.first.break_with(fault);
-    for module in &modules[BEFORE..] {
-        fetch(&larder, &twins, module);
+    for mode in ["order", "hedge"] {
+        let modules = modules();
+        let twins = Twins::start(&modules, Link::default());
+        let (_server, sumdb) = database(&modules);
+        let larder = over(&twins, mode, &sumdb);
+        for module in &modules[..BEFORE] {
+            fetch(&larder, &twins, module);
+        }
+        twins.first.break_with(fault);
+        for module in &modules[BEFORE..] {
+            fetch(&larder, &twins, module);
+        }
     }
 }
 
@@ -101,4 +103,18 @@ fn an_upstream_that_lies_in_a_hash_is_left_for_the_other() {
 #[test]
 fn an_upstream_that_is_gone_is_left_for_the_other() {
     check(Fault::Refuse);
+}
+
+#[test]
+fn who_asks_again_for_a_large_file_that_was_a_lie_gets_it_from_the_other() {
+    let modules = [Module::new("example.com/large", "v1.0.0").incompressible(12 << 20)];
+    for mode in ["order", "hedge"] {
+        let twins = Twins::start(&modules, Link::default());
+        let (_server, sumdb) = database(&modules);
+        let larder = over(&twins, mode, &sumdb);
+        twins.first.break_with(Fault::Lie);
+        let answer = larder.get(&modules[0].url_path("zip"));
+        assert_eq!((answer.status(), answer.ending), (200, Ending::CutShort));
+        fetch(&larder, &twins, &modules[0]);
+    }
 }

@@ -240,22 +240,6 @@ impl Following {
         self.took(chunk.len() as u64);
         Ok(Some(chunk))
     }
-
-    /// Waits for the end and gives the verified file.
-    pub async fn whole(mut self) -> Result<Opened, Failure> {
-        self.place = None;
-        let ended = self
-            .progress
-            .wait_for(|now| matches!(now, Progress::Done(_)))
-            .await;
-        match ended.as_deref() {
-            Ok(Progress::Done(Ok(opened))) => Ok(opened.clone()),
-            Ok(Progress::Done(Err(failure))) => Err(failure.clone()),
-            Ok(Progress::Waiting | Progress::Arriving(_)) | Err(_) => {
-                Err(Failure::Internal("the fill of this file died".into()))
-            }
-        }
-    }
 }
 
 /// The next chunk of a file that is whole and in memory.

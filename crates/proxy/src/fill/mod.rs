@@ -53,11 +53,9 @@ const FLIGHTS: usize = 8192;
 const QUEUE_DEADLINE: Duration = Duration::from_secs(120);
 /// How long a fill that nobody follows any more may go on.
 const ABANDONED_DEADLINE: Duration = Duration::from_secs(600);
-/// How long a streamed file that was refused is remembered: its clients saw a broken connection and
-/// get the words when they ask again.
-const STREAMED_REFUSAL: Duration = Duration::from_secs(600);
-/// The same for a transfer that broke off: it may heal at once, so only the next ask gets the words.
-const STREAMED_BREAK: Duration = Duration::from_secs(5);
+/// How long the refusal of a file is remembered that broke off before the eyes of its first clients and was
+/// refused once more when it was fetched whole: each further ask gets the words without another download.
+const REFUSED_TWICE: Duration = Duration::from_secs(600);
 /// What remembered failures may weigh, and what one weighs beside its texts.
 const REMEMBERED_BYTES: u64 = 8 << 20;
 const FAILURE_BYTES: u64 = 512;
@@ -150,8 +148,8 @@ struct Inner {
     parts: FillParts,
     flights: Mutex<HashMap<FileKey, Flight>>,
     failures: Cache<FileKey, (Instant, Failure), ByText>,
-    /// Files that were refused after some of them had been handed out. Another source may have a good
-    /// one, so these are handed out only when verified.
+    /// Files of which some had been handed out when they were refused or broke off. Another source may have a good
+    /// one, so they are fetched anew, and handed out only when verified: who asks next gets the file or the words.
     distrusted: Cache<FileKey, ()>,
     /// Files that were stored lately: who looked into the store just before looks again.
     stored_lately: Cache<FileKey, ()>,
@@ -223,10 +221,43 @@ impl Fills {
     /// Whatever kept the file from being brought; [`Failure::NotStored`] and [`Failure::Offline`]
     /// where it may not be fetched.
     pub async fn open(&self, file: &AdmittedFile, fetch: Fetch) -> Result<Served, Failure> {
+        self.seek(file, fetch, Wanted::AsItComes).await
+    }
+
+    /// The whole file, waiting for a flight's end where it is being fetched: for ranges and for
+    /// conditions on its ETag. Never [`Served::Arriving`].
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_whole(&self, file: &AdmittedFile, fetch: Fetch) -> Result<Served, Failure> {
+        self.seek(file, fetch, Wanted::Whole).await
+    }
+
+    async fn seek(
+        &self,
+        file: &AdmittedFile,
+        fetch: Fetch,
+        wanted: Wanted,
+    ) -> Result<Served, Failure> {
         let key = file.key();
         if fetch == Fetch::Allowed {
             self.foresee(key);
         }
+        let distrusted = self.is_distrusted(key);
+        let outcome = self.try_once(key, fetch, wanted).await;
+        // It broke off before the eyes of others. Here nobody has seen a byte, so there is a second try, of the whole.
+        if outcome.is_err() && !distrusted && self.is_distrusted(key) {
+            return self.try_once(key, fetch, wanted).await;
+        }
+        outcome
+    }
+
+    async fn try_once(
+        &self,
+        key: &FileKey,
+        fetch: Fetch,
+        wanted: Wanted,
+    ) -> Result<Served, Failure> {
         let (mut boarded, joined) = loop {
             if fetch == Fetch::Allowed
                 && let Some(boarded) = self.under_way(key)
@@ -253,14 +284,22 @@ impl Fills {
         if joined == Joined::Joined {
             self.inner.parts.metrics.flights_joined.inc();
         }
+        let mut released_before = 0;
+        // Who comes to a large file that is under way begins with the next bytes that come. If none do, the transfer is
+        // breaking off, and must not take those with it who have nothing of it yet.
+        if let Progress::Arriving(arriving) = &*boarded.progress.borrow() {
+            released_before = arriving.released_bytes;
+        }
         loop {
             let now = boarded.progress.borrow_and_update().clone();
             match now {
-                Progress::Waiting => {}
-                Progress::Arriving(arriving) => {
+                Progress::Arriving(arriving)
+                    if wanted == Wanted::AsItComes && arriving.released_bytes > released_before =>
+                {
                     let following = Following::new(arriving, boarded);
                     return Ok(Served::Arriving { following, joined });
                 }
+                Progress::Waiting | Progress::Arriving(_) => {}
                 Progress::Done(Ok(opened)) => return Ok(Served::Fetched { opened, joined }),
                 Progress::Done(Err(failure)) => return Err(failure),
             }
@@ -270,16 +309,8 @@ impl Fills {
         }
     }
 
-    /// The whole file, waiting for a flight's end where it is being fetched: for ranges and for
-    /// conditions on its ETag.
-    pub async fn open_whole(&self, file: &AdmittedFile, fetch: Fetch) -> Result<Served, Failure> {
-        match self.open(file, fetch).await? {
-            Served::Arriving { following, joined } => {
-                let opened = following.whole().await?;
-                Ok(Served::Fetched { opened, joined })
-            }
-            served @ (Served::Stored(_) | Served::Fetched { .. }) => Ok(served),
-        }
+    fn is_distrusted(&self, key: &FileKey) -> bool {
+        self.inner.distrusted.get(key).is_some()
     }
 
     /// Brings the file into the store, as a request for it would, and waits until it is stored.
@@ -418,6 +449,7 @@ impl Fills {
                 return;
             }
         };
+        self.inner.distrusted.remove(key);
         // Before anyone hears of the file: who asks for the list next must find it named there.
         parts.answers.note_filled(key.namespace, &key.module);
         progress.send_replace(Progress::Done(Ok(verified.open())));
@@ -455,9 +487,10 @@ impl Fills {
                 retry_after: Duration::from_secs(30),
             });
         };
-        let release = match self.inner.distrusted.get(key) {
-            Some(()) => Release::WhenVerified,
-            None => Release::AsItComes,
+        let release = if self.is_distrusted(key) {
+            Release::WhenVerified
+        } else {
+            Release::AsItComes
         };
         let verifier = ModuleVerifier::begin(parts, key, self.inner.verifying.clone());
         let contest = Contest::new(
@@ -518,13 +551,13 @@ impl Fills {
     }
 
     fn remember(&self, key: &FileKey, failure: &Failure, streamed: bool) {
+        if streamed {
+            self.inner.distrusted.insert(key.clone(), ());
+            return;
+        }
         let for_how_long = match failure {
-            Failure::Unverified { .. } if streamed => {
-                self.inner.distrusted.insert(key.clone(), ());
-                STREAMED_REFUSAL
-            }
+            Failure::Unverified { .. } if self.is_distrusted(key) => REFUSED_TWICE,
             failure if failure.is_absence() => self.inner.parts.negative,
-            _ if streamed => STREAMED_BREAK,
             _ => return,
         };
         if !for_how_long.is_zero() {
@@ -609,6 +642,15 @@ impl Fills {
             }
         }
     }
+}
+
+/// What a request can begin with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    /// The beginning of a large file, while the rest still comes.
+    AsItComes,
+    /// The whole alone.
+    Whole,
 }
 
 /// How a request that found nothing in the store goes on.

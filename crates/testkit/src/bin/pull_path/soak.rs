@@ -97,7 +97,9 @@ pub(crate) fn measure(binary: &str, folder: &Path, seconds: u64) -> Soak {
     let process = Process(larder.process_id());
     let ends = Instant::now() + Duration::from_secs(seconds);
     let running = AtomicBool::new(true);
-    let broke_at = Mutex::new(None::<Instant>);
+    let began = Instant::now();
+    // When the last fault began, and when it had taken hold.
+    let broke_at = Mutex::new(None::<(Instant, Option<Instant>)>);
     let (requests, errors, in_flight_errors, faults) = (
         AtomicU64::new(0),
         AtomicU64::new(0),
@@ -124,7 +126,10 @@ pub(crate) fn measure(binary: &str, folder: &Path, seconds: u64) -> Soak {
                     }
                     let ended = reply.began + reply.total;
                     let broke = *broke_at.lock();
-                    if *is_large && broke.is_some_and(|at| reply.began < at && at < ended) {
+                    let was_under_way = broke.is_some_and(|(begins, holds)| {
+                        begins < ended && holds.is_none_or(|holds| reply.began < holds)
+                    });
+                    if *is_large && was_under_way {
                         in_flight_errors.fetch_add(1, Ordering::Relaxed);
                         continue;
                     }
@@ -132,8 +137,14 @@ pub(crate) fn measure(binary: &str, folder: &Path, seconds: u64) -> Soak {
                     let mut samples = error_samples.lock();
                     if samples.len() < 20 {
                         samples.push(format!(
-                            "{path}: status {:?}, {} bytes, complete: {}, after {:?}",
-                            reply.status, reply.body_bytes, reply.complete, reply.total
+                            "{path}: asked {:.3} s after the start, status {:?}, {} bytes, complete: {}, after {:?}; \
+                             the last fault was {:?} ago",
+                            (reply.began - began).as_secs_f64(),
+                            reply.status,
+                            reply.body_bytes,
+                            reply.complete,
+                            reply.total,
+                            broke.map(|(begins, _)| begins.elapsed()),
                         ));
                     }
                 }
@@ -147,8 +158,10 @@ pub(crate) fn measure(binary: &str, folder: &Path, seconds: u64) -> Soak {
                 if !sleep_while(&running, FAULT_EVERY / 2) {
                     return;
                 }
-                *broke_at.lock() = Some(Instant::now());
+                let begins = Instant::now();
+                *broke_at.lock() = Some((begins, None));
                 twin.break_with(fault);
+                *broke_at.lock() = Some((begins, Some(Instant::now())));
                 faults.fetch_add(1, Ordering::Relaxed);
                 let goes_on = sleep_while(&running, FAULT_EVERY / 2);
                 twin.heal();
