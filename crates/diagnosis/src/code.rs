@@ -119,6 +119,22 @@ const OPENSSL: &[Entry] = &[
         "tls-untrusted-ca",
         &["tls-incomplete-chain", "tls-missing-ca-bundle"],
     ),
+    certain(
+        3,
+        "unable to get certificate CRL (go never looks)",
+        "tls-cert-policy",
+    ),
+    open(
+        4,
+        "unable to decrypt certificate's signature",
+        "tls-bad-certificate",
+        &["tls-stale-ca"],
+    ),
+    certain(
+        6,
+        "unable to decode issuer public key",
+        "tls-bad-certificate",
+    ),
     open(
         7,
         "certificate signature failure",
@@ -136,6 +152,17 @@ const OPENSSL: &[Entry] = &[
         "certificate has expired",
         "tls-cert-expired",
         &["tls-ca-expired", "tls-clock-skew"],
+    ),
+    certain(12, "CRL has expired (go never looks)", "tls-cert-policy"),
+    certain(
+        13,
+        "format error in certificate's notBefore field",
+        "tls-bad-certificate",
+    ),
+    certain(
+        14,
+        "format error in certificate's notAfter field",
+        "tls-bad-certificate",
     ),
     open(
         18,
@@ -170,6 +197,12 @@ const OPENSSL: &[Entry] = &[
             "tls-untrusted-ca",
         ],
     ),
+    open(
+        22,
+        "certificate chain too long: more issuers than the client follows",
+        "tls-wrong-intermediate",
+        &["tls-bad-certificate"],
+    ),
     certain(
         23,
         "certificate revoked (go never looks)",
@@ -189,14 +222,74 @@ const OPENSSL: &[Entry] = &[
         "tls-untrusted-ca",
         &["tls-intercepted"],
     ),
+    open(
+        28,
+        "certificate rejected: the store knows the root, and not for this purpose",
+        "tls-untrusted-ca",
+        &["tls-key-usage"],
+    ),
+    open(
+        29,
+        "subject issuer mismatch",
+        "tls-wrong-intermediate",
+        &["tls-chain-order"],
+    ),
+    open(
+        30,
+        "authority and subject key identifier mismatch",
+        "tls-wrong-intermediate",
+        &["tls-stale-ca"],
+    ),
+    open(
+        31,
+        "authority and issuer serial number mismatch",
+        "tls-wrong-intermediate",
+        &["tls-stale-ca"],
+    ),
     certain(
         32,
         "key usage does not include certificate signing",
         "tls-key-usage",
     ),
+    certain(
+        33,
+        "unable to get CRL issuer certificate (go never looks)",
+        "tls-cert-policy",
+    ),
     certain(34, "unhandled critical extension", "tls-bad-certificate"),
+    certain(
+        37,
+        "invalid non-CA certificate (has CA markings)",
+        "tls-key-usage",
+    ),
+    certain(
+        41,
+        "invalid or inconsistent certificate extension",
+        "tls-bad-certificate",
+    ),
+    certain(
+        42,
+        "invalid or inconsistent certificate policy extension",
+        "tls-key-usage",
+    ),
+    certain(43, "no explicit policy", "tls-key-usage"),
     certain(47, "permitted subtree violation", "tls-name-constraints"),
     certain(48, "excluded subtree violation", "tls-name-constraints"),
+    certain(
+        51,
+        "unsupported name constraint type",
+        "tls-name-constraints",
+    ),
+    certain(
+        52,
+        "unsupported or invalid name constraint syntax",
+        "tls-name-constraints",
+    ),
+    certain(
+        53,
+        "unsupported or invalid name syntax",
+        "tls-name-constraints",
+    ),
     open(
         62,
         "hostname mismatch",
@@ -220,7 +313,52 @@ const OPENSSL: &[Entry] = &[
         "CA signature digest algorithm too weak",
         "tls-weak-signature",
     ),
+    certain(
+        71,
+        "no valid SCTs found: certificate transparency (go never looks)",
+        "tls-cert-policy",
+    ),
+    certain(
+        73,
+        "OCSP verification needed (go never looks)",
+        "tls-cert-policy",
+    ),
+    certain(
+        76,
+        "cannot find certificate signature algorithm",
+        "tls-bad-certificate",
+    ),
+    certain(
+        77,
+        "subject signature algorithm and issuer public key algorithm mismatch",
+        "tls-bad-certificate",
+    ),
+    certain(
+        78,
+        "cert info signature and signature algorithm mismatch",
+        "tls-bad-certificate",
+    ),
     certain(79, "invalid CA certificate", "tls-key-usage"),
+    certain(
+        85,
+        "missing Authority Key Identifier (a strict check, as Python makes since 3.13; go does not)",
+        "tls-cert-policy",
+    ),
+    certain(
+        86,
+        "missing Subject Key Identifier (a strict check; go does not make it)",
+        "tls-cert-policy",
+    ),
+    certain(
+        89,
+        "Basic Constraints of CA cert not marked critical (a strict check; go does not make it)",
+        "tls-cert-policy",
+    ),
+    certain(
+        92,
+        "CA cert does not include key usage extension (a strict check; go does not make it)",
+        "tls-cert-policy",
+    ),
 ];
 
 /// The alert descriptions of RFC 8446, section 6.
@@ -346,6 +484,13 @@ const TLS_ALERTS: &[Entry] = &[
 
 /// libcurl-errors(3), as far as a download meets them.
 const CURL: &[Entry] = &[
+    open(
+        1,
+        "a protocol that this curl does not speak, or an answer older than HTTP/1",
+        "http-to-tls-port",
+        &["tls-not-tls", "goproxy-config"],
+    ),
+    certain(3, "the URL cannot be read", "goproxy-config"),
     certain(
         5,
         "the HTTP proxy's name cannot be resolved",
@@ -362,6 +507,12 @@ const CURL: &[Entry] = &[
         "no connection to the host",
         "net-refused",
         &["net-timeout", "ipv6-broken", "http-proxy-unreachable"],
+    ),
+    open(
+        8,
+        "an answer that is no HTTP",
+        "proxy-bad-body",
+        &["http-to-tls-port", "tls-not-tls"],
     ),
     open(
         16,
@@ -430,6 +581,12 @@ const CURL: &[Entry] = &[
         &["tls-bad-certificate"],
     ),
     open(
+        59,
+        "none of the wished-for cipher suites can be used",
+        "tls-no-shared-cipher",
+        &[],
+    ),
+    open(
         60,
         "the server's certificate cannot be verified",
         "tls-untrusted-ca",
@@ -442,12 +599,23 @@ const CURL: &[Entry] = &[
         ],
     ),
     open(
+        61,
+        "a transfer encoding that is not known",
+        "proxy-bad-body",
+        &[],
+    ),
+    open(
         77,
         "the list of authorities cannot be read",
         "tls-missing-ca-bundle",
         &["disk-permission"],
     ),
     certain(83, "the issuer is not the expected one", "tls-intercepted"),
+    certain(
+        90,
+        "the public key is not the pinned one",
+        "tls-intercepted",
+    ),
     open(
         91,
         "the stapled status of the certificate is bad (go never looks)",
@@ -465,6 +633,11 @@ const CURL: &[Entry] = &[
         "the hop to the proxy failed",
         "http-proxy-bad",
         &["http-proxy-config"],
+    ),
+    certain(
+        98,
+        "the server wants a client certificate",
+        "tls-client-cert-required",
     ),
 ];
 
@@ -506,6 +679,8 @@ mod tests {
         check("tls-alert:70", &["tls-version-too-old"]);
         check("curl:60", &["tls-untrusted-ca"]);
         check("git:128", &["vcs-auth-https"]);
+        check("openssl:85", &["tls-cert-policy"]);
+        check("curl:98", &["tls-client-cert-required"]);
         check("openssl:0", &[]);
         check("curl:99999", &[]);
         check("wget:4", &[]);
@@ -517,6 +692,18 @@ mod tests {
             for id in entry.also.iter().chain([&entry.cause]) {
                 assert!(cause::find(id).is_some(), "{}: {id}", entry.text);
             }
+        }
+    }
+
+    #[test]
+    fn every_number_is_told_once_and_in_order() {
+        for entries in [OPENSSL, TLS_ALERTS, CURL, GIT] {
+            let sorted = entries.is_sorted_by(|one, next| one.number < next.number);
+            assert!(
+                sorted,
+                "after {:?}",
+                entries.first().map(|entry| entry.text)
+            );
         }
     }
 }

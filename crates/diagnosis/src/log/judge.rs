@@ -291,7 +291,10 @@ impl Statement<'_> {
             Transport::Reset | Transport::Ended => {
                 Judgement::of("net-reset").or(&["tls-truncated", "tls-hello-too-large"])
             }
-            Transport::Truncated if self.has(Mark::ReadingBody) => Judgement::of("body-truncated"),
+            // curl says so only of a body whose length it knew.
+            Transport::Truncated if self.has(Mark::ReadingBody) || self.has(Mark::Curl) => {
+                Judgement::of("body-truncated")
+            }
             Transport::Truncated => {
                 Judgement::of("net-reset").or(&["body-truncated", "http-proxy-no-answer"])
             }

@@ -11,6 +11,9 @@ use crate::redact::redact;
 /// Lines that are quoted for one finding; one cause repeated for a hundred packages says no more.
 const MOST_EVIDENCE: usize = 5;
 
+/// ssh's warning that a host's key changed is so many lines long; `Host key verification failed` ends it.
+const HOST_KEY_WARNING_LINES: usize = 16;
+
 /// A quoted line is cut here, in letters.
 const LONGEST_QUOTE: usize = 600;
 
@@ -89,6 +92,11 @@ fn refine(verdicts: &mut [Verdict], lines: &[Line<'_>], facts: &Facts) {
     let shown_in_chain = verdicts
         .iter()
         .any(|verdict| verdict.judgement.cause == "tls-intercepted");
+    let changed_host_keys: Vec<usize> = verdicts
+        .iter()
+        .filter(|verdict| verdict.judgement.cause == "vcs-host-key-changed")
+        .map(|verdict| verdict.line)
+        .collect();
     let toolchain_missing = verdicts
         .iter()
         .any(|verdict| verdict.judgement.cause == "toolchain-unavailable");
@@ -131,6 +139,13 @@ fn refine(verdicts: &mut [Verdict], lines: &[Line<'_>], facts: &Facts) {
             "tls-intercepted" if verdict.subject.host.as_deref().is_some_and(looks_private) => {
                 judgement.cause = "tls-untrusted-ca";
                 judgement.also.push("tls-intercepted");
+            }
+            "vcs-host-key"
+                if changed_host_keys.iter().any(|changed| {
+                    (*changed..*changed + HOST_KEY_WARNING_LINES).contains(&verdict.line)
+                }) =>
+            {
+                judgement.consequence = true;
             }
             // go would have helped itself, had it got the newer toolchain.
             "go-too-old" if toolchain_missing => judgement.consequence = true,

@@ -6,6 +6,8 @@
 //! `lookup`, said by git — and that is decided in `judge`, not here. All phrases are found in one
 //! pass over a line; where two begin at one place the longer wins.
 
+mod other_programs;
+
 use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, MatchKind};
@@ -128,7 +130,7 @@ pub(super) fn hits(text: &str) -> Vec<Hit> {
     MATCHER
         .find_iter(text)
         .filter_map(|found| {
-            let (phrase, meaning) = *PHRASES.get(found.pattern().as_usize())?;
+            let (phrase, meaning) = *phrases().nth(found.pattern().as_usize())?;
             let starts_word = phrase.starts_with(|letter: char| letter.is_ascii_alphanumeric());
             let before = found.start().checked_sub(1).and_then(|at| bytes.get(at));
             let within_word = starts_word && before.is_some_and(u8::is_ascii_alphanumeric);
@@ -144,11 +146,18 @@ pub(super) fn hits(text: &str) -> Vec<Hit> {
         .collect()
 }
 
+/// All phrases, each at the place that the matcher knows it by.
+fn phrases() -> std::iter::Chain<Phrases, Phrases> {
+    PHRASES.iter().chain(OTHER_PROGRAMS)
+}
+
+type Phrases = std::slice::Iter<'static, (&'static str, Meaning)>;
+
 static MATCHER: LazyLock<AhoCorasick> = LazyLock::new(|| {
     AhoCorasick::builder()
         .ascii_case_insensitive(true)
         .match_kind(MatchKind::LeftmostLongest)
-        .build(PHRASES.iter().map(|(phrase, _)| phrase))
+        .build(phrases().map(|(phrase, _)| phrase))
         .expect("the phrases are few and short: the automaton stays far below its limits")
 });
 
@@ -159,12 +168,13 @@ use Meaning::{
     Trust,
 };
 use Transport as T;
+use other_programs::OTHER_PROGRAMS;
 
 const fn transport(what: Transport) -> Meaning {
     Meaning::Transport(what)
 }
 
-/// Every phrase. Grouped by who says it; the order does not matter.
+/// What go, git and the operating systems say. Grouped by who says it; the order does not matter.
 const PHRASES: &[(&str, Meaning)] = &[
     // net: the operating system's words, Unix and Windows
     ("i/o timeout", transport(T::TimedOut)),
@@ -504,272 +514,6 @@ const PHRASES: &[(&str, Meaning)] = &[
     ("no application protocol", Handshake("tls-alpn")),
     ("looked like an HTTP/1.1 header", Handshake("tls-alpn")),
     ("No supported application protocol", Handshake("tls-alpn")),
-    // OpenSSL's verifier, in the mouth of curl, git, Python, Ruby, Node
-    (
-        "unable to get local issuer certificate",
-        Trust("tls-untrusted-ca"),
-    ),
-    (
-        "unable to get issuer certificate",
-        Trust("tls-untrusted-ca"),
-    ),
-    (
-        "unable to verify the first certificate",
-        Trust("tls-incomplete-chain"),
-    ),
-    (
-        "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
-        Trust("tls-incomplete-chain"),
-    ),
-    (
-        "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
-        Trust("tls-untrusted-ca"),
-    ),
-    ("UNABLE_TO_GET_ISSUER_CERT", Trust("tls-untrusted-ca")),
-    ("SELF_SIGNED_CERT_IN_CHAIN", Trust("tls-intercepted")),
-    ("DEPTH_ZERO_SELF_SIGNED_CERT", Trust("tls-self-signed")),
-    ("CERT_HAS_EXPIRED", Trust("tls-cert-expired")),
-    ("CERT_NOT_YET_VALID", Trust("tls-clock-skew")),
-    ("ERR_TLS_CERT_ALTNAME_INVALID", Trust("tls-name-mismatch")),
-    (
-        "self signed certificate in certificate chain",
-        Trust("tls-intercepted"),
-    ),
-    (
-        "self-signed certificate in certificate chain",
-        Trust("tls-intercepted"),
-    ),
-    ("self signed certificate", Trust("tls-self-signed")),
-    ("self-signed certificate", Trust("tls-self-signed")),
-    ("certificate is not yet valid", Trust("tls-clock-skew")),
-    ("is not yet valid: current time", Trust("tls-cert-expired")),
-    (
-        "certificate has expired or is not yet valid",
-        Trust("tls-cert-expired"),
-    ),
-    (
-        "does not match target host name",
-        Trust("tls-name-mismatch"),
-    ),
-    ("hostname mismatch", Trust("tls-name-mismatch")),
-    ("IP address mismatch", Trust("tls-name-mismatch")),
-    (
-        "Hostname doesn't match certificate",
-        Trust("tls-name-mismatch"),
-    ),
-    (
-        "No subject alternative DNS name matching",
-        Trust("tls-name-mismatch"),
-    ),
-    ("No subject alternative names", Trust("tls-san-missing")),
-    ("digest algorithm too weak", Trust("tls-weak-signature")),
-    ("md too weak", Trust("tls-weak-signature")),
-    ("certificate key too weak", Trust("tls-weak-key")),
-    ("ee key too small", Trust("tls-weak-key")),
-    ("ca key too small", Trust("tls-weak-key")),
-    ("unsuitable certificate purpose", Trust("tls-key-usage")),
-    ("invalid CA certificate", Trust("tls-key-usage")),
-    ("path length constraint exceeded", Trust("tls-key-usage")),
-    ("permitted subtree violation", Trust("tls-name-constraints")),
-    ("excluded subtree violation", Trust("tls-name-constraints")),
-    ("certificate revoked", Trust("tls-cert-policy")),
-    ("certificate verify failed", Trust("tls-untrusted-ca")),
-    ("CERTIFICATE_VERIFY_FAILED", Trust("tls-untrusted-ca")),
-    (
-        "error setting certificate file",
-        Trust("tls-missing-ca-bundle"),
-    ),
-    (
-        "error setting certificate verify locations",
-        Trust("tls-missing-ca-bundle"),
-    ),
-    (
-        "Problem with the SSL CA cert",
-        Trust("tls-missing-ca-bundle"),
-    ),
-    ("SSL certificate problem", Marks(M::Curl)),
-    // Java
-    ("PKIX path building failed", Trust("tls-untrusted-ca")),
-    (
-        "unable to find valid certification path",
-        Trust("tls-untrusted-ca"),
-    ),
-    ("PKIX path validation failed", Trust("tls-untrusted-ca")),
-    ("validity check failed", Trust("tls-cert-expired")),
-    ("CertificateExpiredException", Trust("tls-cert-expired")),
-    ("CertificateNotYetValidException", Trust("tls-clock-skew")),
-    (
-        "trustAnchors parameter must be non-empty",
-        Trust("tls-missing-ca-bundle"),
-    ),
-    ("No appropriate protocol", Handshake("tls-version-too-old")),
-    (
-        "Unsupported or unrecognized SSL message",
-        Handshake("tls-plain-http"),
-    ),
-    (
-        "match any of the subject alternative names",
-        Trust("tls-name-mismatch"),
-    ),
-    (
-        "is not accepted by client preferences",
-        Handshake("tls-version-too-old"),
-    ),
-    // Ruby
-    ("SSL_connect returned=1 errno=", Marks(M::Curl)),
-    // rustls
-    (
-        "invalid peer certificate: UnknownIssuer",
-        Trust("tls-untrusted-ca"),
-    ),
-    (
-        "invalid peer certificate: Expired",
-        Trust("tls-cert-expired"),
-    ),
-    (
-        "invalid peer certificate: NotValidYet",
-        Trust("tls-clock-skew"),
-    ),
-    (
-        "invalid peer certificate: NotValidForName",
-        Trust("tls-name-mismatch"),
-    ),
-    (
-        "invalid peer certificate: NotValidForNameContext",
-        Trust("tls-name-mismatch"),
-    ),
-    (
-        "invalid peer certificate: certificate not valid for name",
-        Trust("tls-name-mismatch"),
-    ),
-    (
-        "invalid peer certificate: certificate expired",
-        Trust("tls-cert-expired"),
-    ),
-    // .NET
-    (
-        "certificate chain: UntrustedRoot",
-        Trust("tls-untrusted-ca"),
-    ),
-    ("certificate chain: PartialChain", Trust("tls-untrusted-ca")),
-    ("certificate chain: NotTimeValid", Trust("tls-cert-expired")),
-    ("RemoteCertificateNameMismatch", Trust("tls-name-mismatch")),
-    // browsers
-    (
-        "uses an unsupported protocol",
-        Handshake("tls-handshake-alert"),
-    ),
-    ("ERR_CERT_AUTHORITY_INVALID", Trust("tls-untrusted-ca")),
-    ("SEC_ERROR_UNKNOWN_ISSUER", Trust("tls-untrusted-ca")),
-    ("MOZILLA_PKIX_ERROR_MITM_DETECTED", Trust("tls-intercepted")),
-    (
-        "MOZILLA_PKIX_ERROR_SELF_SIGNED_CERT",
-        Trust("tls-self-signed"),
-    ),
-    ("ERR_CERT_DATE_INVALID", Trust("tls-cert-expired")),
-    ("SEC_ERROR_EXPIRED_CERTIFICATE", Trust("tls-cert-expired")),
-    (
-        "SEC_ERROR_EXPIRED_ISSUER_CERTIFICATE",
-        Trust("tls-ca-expired"),
-    ),
-    (
-        "MOZILLA_PKIX_ERROR_NOT_YET_VALID_CERTIFICATE",
-        Trust("tls-clock-skew"),
-    ),
-    ("ERR_CERT_COMMON_NAME_INVALID", Trust("tls-name-mismatch")),
-    ("SSL_ERROR_BAD_CERT_DOMAIN", Trust("tls-name-mismatch")),
-    (
-        "ERR_CERT_WEAK_SIGNATURE_ALGORITHM",
-        Trust("tls-weak-signature"),
-    ),
-    (
-        "SEC_ERROR_CERT_SIGNATURE_ALGORITHM_DISABLED",
-        Trust("tls-weak-signature"),
-    ),
-    ("ERR_CERT_REVOKED", Trust("tls-cert-policy")),
-    ("SEC_ERROR_REVOKED_CERTIFICATE", Trust("tls-cert-policy")),
-    ("ERR_SSL_PROTOCOL_ERROR", Handshake("tls-plain-http")),
-    ("SSL_ERROR_RX_RECORD_TOO_LONG", Handshake("tls-plain-http")),
-    (
-        "ERR_BAD_SSL_CLIENT_AUTH_CERT",
-        Handshake("tls-client-cert-required"),
-    ),
-    (
-        "No required SSL certificate was sent",
-        Handshake("tls-client-cert-required"),
-    ),
-    (
-        "SSL_ERROR_UNSUPPORTED_VERSION",
-        Handshake("tls-version-too-old"),
-    ),
-    // servers' own logs
-    (
-        "upstream SSL certificate does not match",
-        Trust("tls-name-mismatch"),
-    ),
-    ("alert unknown ca", Trust("tls-untrusted-ca")),
-    ("alert internal error", Handshake("tls-handshake-alert")),
-    ("alert access denied", Handshake("tls-handshake-alert")),
-    ("alert decode error", Handshake("tls-handshake-alert")),
-    ("alert decrypt error", Handshake("tls-handshake-alert")),
-    ("alert illegal parameter", Handshake("tls-handshake-alert")),
-    ("alert unexpected message", Handshake("tls-handshake-alert")),
-    (
-        "alert insufficient security",
-        Handshake("tls-no-shared-cipher"),
-    ),
-    ("TLS fatal alert", Handshake("tls-handshake-alert")),
-    ("received fatal alert", Handshake("tls-handshake-alert")),
-    (
-        "fatal alert: protocol_version",
-        Handshake("tls-version-too-old"),
-    ),
-    (
-        "fatal alert: unrecognized_name",
-        Handshake("tls-sni-refused"),
-    ),
-    (
-        "fatal alert: certificate_required",
-        Handshake("tls-client-cert-required"),
-    ),
-    (
-        "received fatal alert: protocol_version",
-        Handshake("tls-version-too-old"),
-    ),
-    (
-        "received fatal alert: unrecognized_name",
-        Handshake("tls-sni-refused"),
-    ),
-    (
-        "received fatal alert: certificate_required",
-        Handshake("tls-client-cert-required"),
-    ),
-    ("legacy sigalg disallowed", Handshake("tls-version-too-old")),
-    ("asn1 encoding routines", Trust("tls-bad-certificate")),
-    ("rsa routines", Trust("tls-bad-certificate")),
-    ("length mismatch", Trust("tls-bad-certificate")),
-    (
-        "no alternative certificate subject name matches",
-        Trust("tls-name-mismatch"),
-    ),
-    ("redirects followed", Says("redirect-loop")),
-    ("Unsupported proxy syntax", Says("http-proxy-config")),
-    ("alert bad certificate", Trust("tls-untrusted-ca")),
-    ("TLS handshake error from", Marks(M::ServerLog)),
-    ("alert certificate expired", Trust("tls-cert-expired")),
-    (
-        "peer did not return a certificate",
-        Handshake("tls-client-cert-required"),
-    ),
-    (
-        "client sent no required SSL certificate",
-        Handshake("tls-client-cert-required"),
-    ),
-    ("SSL handshake failure", Handshake("tls-handshake-alert")),
-    (
-        "client sent plain HTTP request to HTTPS port",
-        Says("http-to-tls-port"),
-    ),
     // git and its transports
     ("fatal: ", Marks(M::Git)),
     ("unable to access", Marks(M::Git)),

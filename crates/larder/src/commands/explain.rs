@@ -76,9 +76,12 @@ pub(crate) fn explain(
         terminal::talk("the log names no host and no module that could be examined\n");
     }
     if findings.is_empty() {
-        terminal::talk(
-            "nothing was recognised: give the whole output, from the first line that go wrote, with the indented lines\n",
-        );
+        terminal::talk(match question {
+            Question::Code(_) => "that number is not known here, or names no failed download\n",
+            Question::Stdin | Question::File(_) => {
+                "nothing was recognised: give the whole output, from the first line that go wrote, with the indented lines\n"
+            }
+        });
         return Outcome::FoundFault;
     }
     Outcome::Fine

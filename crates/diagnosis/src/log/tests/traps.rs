@@ -347,3 +347,22 @@ fn a_finding_has_the_fields_that_scripts_rely_on() {
         );
     }
 }
+
+#[test]
+fn a_changed_host_key_is_not_an_unknown_one_too() {
+    let warning = "go: git.example.org/a/b@v1.0.0: invalid version: git ls-remote -q origin in /tmp/x: exit status 128:\n\t\
+        @    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\n\t\
+        Host key for git.example.org has changed and you have requested strict checking.\n\t\
+        Host key verification failed.\n\t\
+        fatal: Could not read from remote repository.";
+    let causes = |log: &str| -> Vec<&str> { explain(log).iter().map(|it| it.cause).collect() };
+    assert_eq!(causes(warning), ["vcs-host-key-changed"]);
+    let another = "\ngo: code.example.net/c@v1.0.0: invalid version: git ls-remote -q origin in /tmp/y: exit status 128:\n\t\
+        No ECDSA host key is known for code.example.net and you have requested strict checking.\n\t\
+        Host key verification failed.";
+    let far_below = "\nok".repeat(20);
+    assert_eq!(
+        causes(&format!("{warning}{far_below}{another}")),
+        ["vcs-host-key-changed", "vcs-host-key"]
+    );
+}
