@@ -13,42 +13,89 @@ const SECRET_NAMES: &[&str] = &[
     "secret",
     "apikey",
     "api_key",
+    "api-key",
     "access_key",
     "credential",
     "authorization",
 ];
 
 /// Beginnings of tokens that tell by themselves what they are.
-const TOKEN_PREFIXES: &[&str] = &["ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "AKIA"];
+const TOKEN_PREFIXES: &[&str] = &[
+    "ghp_",
+    "gho_",
+    "ghs_",
+    "ghu_",
+    "github_pat_",
+    "glpat-",
+    "gldt-",
+    "AKIA",
+];
+
+/// What the next word is, as far as the ones before it tell.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Expected {
+    /// Nothing special.
+    Word,
+    /// A secret, if a colon stands before it: a quoted name was read, as in JSON.
+    Colon,
+    /// A secret.
+    Secret,
+}
 
 /// The text without user information in URLs and without the values of secrets.
-pub(crate) fn redact(text: &str) -> String {
+pub fn redact(text: &str) -> String {
+    const SEPARATORS: [char; 8] = [' ', '\t', '"', '\'', '&', '?', ';', ','];
     let mut clean = String::with_capacity(text.len());
-    let mut hide_next_word = false;
-    for piece in text.split_inclusive([' ', '\t', '"', '\'', '&', '?', ';', ',']) {
-        let word = piece.trim_end_matches([' ', '\t', '"', '\'', '&', '?', ';', ',']);
+    let mut expected = Expected::Word;
+    let is_netrc = text.contains("machine ") && text.contains("login ");
+    for piece in text.split_inclusive(SEPARATORS) {
+        let word = piece.trim_end_matches(SEPARATORS);
         let end = piece.get(word.len()..).unwrap_or_default();
-        if hide_next_word && !word.is_empty() {
+        if word.is_empty() {
+            clean.push_str(end);
+            continue;
+        }
+        let lower = word.to_ascii_lowercase();
+        if expected == Expected::Secret {
             // The scheme of an `Authorization` header is no secret; what follows it is.
-            if matches!(
-                word.to_ascii_lowercase().as_str(),
-                "basic" | "bearer" | "negotiate"
-            ) {
+            if matches!(lower.as_str(), "basic" | "bearer" | "negotiate") {
                 clean.push_str(word);
             } else {
                 clean.push_str(HIDDEN);
-                hide_next_word = false;
+                expected = Expected::Word;
             }
         } else {
             push_word(word, &mut clean);
-            let lower = word.to_ascii_lowercase();
-            hide_next_word = lower.ends_with("authorization:")
-                || lower.ends_with("private-token:")
-                || lower.ends_with("password:");
+            let after_name = expected == Expected::Colon;
+            expected = match lower.strip_suffix(':') {
+                Some("") if after_name => Expected::Secret,
+                Some(name) if names_header(name) => Expected::Secret,
+                None if is_option(&lower) || is_netrc && lower == "password" => Expected::Secret,
+                None if end.starts_with(['"', '\'']) && names_secret(&lower) => Expected::Colon,
+                _ => Expected::Word,
+            };
         }
         clean.push_str(end);
     }
     clean
+}
+
+fn names_secret(lower: &str) -> bool {
+    SECRET_NAMES.iter().any(|secret| lower.ends_with(secret))
+}
+
+/// `Authorization:`, `X-Api-Key:`, `password:`. A word like `token` alone is said of other things, too.
+fn names_header(lower: &str) -> bool {
+    let is_composed = lower.contains(['-', '_']);
+    ["authorization", "password", "passwd"]
+        .iter()
+        .any(|name| lower.ends_with(name))
+        || is_composed && names_secret(lower)
+}
+
+/// `--password WORD`.
+fn is_option(lower: &str) -> bool {
+    lower.starts_with("--") && names_secret(lower)
 }
 
 fn push_word(word: &str, clean: &mut String) {
@@ -58,11 +105,7 @@ fn push_word(word: &str, clean: &mut String) {
     }
     if let Some((name, value)) = word.split_once('=') {
         let name_lower = name.to_ascii_lowercase();
-        if !value.is_empty()
-            && SECRET_NAMES
-                .iter()
-                .any(|secret| name_lower.ends_with(secret))
-        {
+        if !value.is_empty() && names_secret(&name_lower) {
             clean.push_str(name);
             clean.push('=');
             clean.push_str(HIDDEN);
@@ -110,6 +153,24 @@ mod tests {
         );
         check("CI_JOB_TOKEN=abc ok", "CI_JOB_TOKEN=*** ok");
         check("a 'ghp_abcdef' b", "a '***' b");
+        check("X-Api-Key: abc, next", "X-Api-Key: ***, next");
+        check(
+            r#"{"user":"me","password":"word","n":1}"#,
+            r#"{"user":"me","password":"***","n":1}"#,
+        );
+        check(
+            "docker login --password word host",
+            "docker login --password *** host",
+        );
+        check(
+            "machine a.example login me password word",
+            "machine a.example login me password ***",
+        );
+        check(
+            "Support for password authentication was removed",
+            "Support for password authentication was removed",
+        );
+        check("unexpected token: x", "unexpected token: x");
         check("日本語 a@b: c", "日本語 a@b: c");
     }
 }
