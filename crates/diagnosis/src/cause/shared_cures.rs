@@ -190,7 +190,10 @@ pub(super) const SERVE_THE_CHAIN: &[Cure] = &[
         Whose::Server,
         "haproxy",
         "One file: leaf, intermediates, key.",
-        &["bind :443 ssl crt /etc/haproxy/site.pem"],
+        &[
+            "cat /etc/ssl/fullchain.pem /etc/ssl/key.pem > /etc/haproxy/site.pem",
+            "bind :443 ssl crt /etc/haproxy/site.pem",
+        ],
     ),
     at(
         Whose::Server,
@@ -246,8 +249,8 @@ pub(super) const REPLACE_CERTIFICATE: &[Cure] = &[
     at(
         Whose::Server,
         "traefik",
-        "Traefik renews by itself where a resolver is named.",
-        &["tls:", "  certResolver: letsencrypt"],
+        "Traefik renews by itself where the router names a resolver.",
+        &["traefik.http.routers.modules.tls.certresolver=letsencrypt"],
     ),
 ];
 
@@ -275,7 +278,7 @@ pub(super) const MODERN_TLS: &[Cure] = &[
     at(
         Whose::Server,
         "haproxy",
-        "Offer TLS 1.2 and newer.",
+        "Offer TLS 1.2 and newer, in the section `global`.",
         &[
             "ssl-default-bind-options ssl-min-ver TLSv1.2",
             "ssl-default-bind-ciphers ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256",
@@ -377,7 +380,7 @@ pub(super) const MARK_PRIVATE: &[Cure] = &[
     at(
         Whose::Client,
         "ci",
-        "An exported empty variable beats `go env -w`: set it, or do not export it.",
+        "The file of `go env -w` is another on every machine, and an exported value beats it: export it in the job.",
         &["export GOPRIVATE='git.corp.example/*'"],
     ),
 ];
