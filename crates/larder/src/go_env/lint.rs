@@ -121,12 +121,17 @@ impl Linter<'_> {
         for known in effective::KNOWN {
             if known.in_go_files && self.go_env.environment().is_empty(known.name) {
                 let name = known.name;
+                let nothing = match name {
+                    "GOPROXY" | "GOSUMDB" | "GO111MODULE" => " (`off` switches it off)",
+                    "GOPRIVATE" | "GONOPROXY" | "GONOSUMDB" => " (`none` covers nothing)",
+                    _ => "",
+                };
                 self.remark(
                     "empty-export",
                     Severity::Note,
                     name,
                     format!("{name} is exported without a value: go takes it as not set, and looks into its files"),
-                    format!("unset {name}, or give it a value (`off`, `none`, `direct`)"),
+                    format!("unset {name}, or give it a value{nothing}"),
                 );
             }
         }
@@ -294,6 +299,7 @@ impl Linter<'_> {
         let no_sumdb = self.value("GONOSUMDB");
         if self.is_written("GONOPROXY")
             && no_proxy != "none"
+            && !(self.is_written("GONOSUMDB") && first_uncovered(&private, &no_sumdb).is_some())
             && self.value("GOSUMDB") != "off"
             && let Some(uncovered) = first_uncovered(&no_proxy, &no_sumdb)
         {
@@ -306,6 +312,22 @@ impl Linter<'_> {
                      `go get` fails with 404 or 410"
                 ),
                 format!("`go env -w GOPRIVATE={no_proxy}` sets both"),
+            )
+            .cause = Some("private-not-excluded");
+        }
+        if self.is_written("GONOSUMDB")
+            && self.value("GOSUMDB") != "off"
+            && let Some(uncovered) = first_uncovered(&private, &no_sumdb)
+        {
+            self.remark(
+                "private-asked-of-database",
+                Severity::Error,
+                "GONOSUMDB",
+                format!(
+                    "`{uncovered}` is in GOPRIVATE, but GONOSUMDB replaces it there: the checksum database is asked for its \
+                     names, and `go get` fails with 404 or 410"
+                ),
+                "unset GONOSUMDB, or repeat the pattern there",
             )
             .cause = Some("private-not-excluded");
         }
@@ -557,16 +579,27 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
 }
 
 /// The first pattern of one list that the other does not cover. A pattern is compared as the name it is
-/// made of: exact where it has no wildcard, else only by being written the same.
+/// made of, up to its first wildcard; one that begins with a wildcard only as it is written.
 fn first_uncovered(patterns: &str, by: &str) -> Option<String> {
     let covering = PathPatterns::parse(by);
-    let same = |pattern: &str| by.split(',').any(|other| other == pattern);
+    let is_written = |pattern: &str| {
+        by.split(',').any(|other| {
+            pattern
+                .strip_prefix(other)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
+    };
+    let name_of = |pattern: &str| {
+        let parts = pattern.split('/');
+        let plain = parts.take_while(|part| !part.contains(['*', '?', '[']));
+        plain.collect::<Vec<_>>().join("/")
+    };
     patterns
         .split(',')
         .filter(|pattern| !pattern.is_empty() && *pattern != "none")
         .find(|pattern| {
-            let is_name = !pattern.contains(['*', '?', '[']);
-            !(same(pattern) || is_name && covering.matches(pattern))
+            let name = name_of(pattern);
+            !(is_written(pattern) || !name.is_empty() && covering.matches(&name))
         })
         .map(str::to_owned)
 }

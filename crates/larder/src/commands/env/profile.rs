@@ -93,6 +93,14 @@ fn try_apply(environment: &Environment, wish: &Wish, form: Form) -> Result<(), C
     };
     if let Some(emit) = wish.emit {
         terminal::data(&emitted(emit, &wanted));
+        let with_password: Vec<String> = wanted
+            .iter()
+            .filter(|(_, value)| value.as_ref().is_some_and(|it| without_passwords(it) != *it))
+            .map(|(name, _)| {
+                format!("{name} holds a password: keep it out of files that others read; .netrc is its place")
+            })
+            .collect();
+        terminal::warn(&with_password);
         return Ok(());
     }
     let plan = match wish.undo {
@@ -254,24 +262,42 @@ fn emitted(emit: Emit, wanted: &Wanted) -> String {
         .iter()
         .filter_map(|(name, value)| Some((*name, value.as_deref()?)))
         .collect();
+    let cleared: Vec<&str> = wanted
+        .iter()
+        .filter(|(_, value)| value.is_none())
+        .map(|(name, _)| *name)
+        .collect();
     let mut text = String::new();
+    if set.is_empty() && emit != Emit::Direnv {
+        let _ = writeln!(
+            text,
+            "# go's own defaults: take {} out where they are set",
+            cleared.join(", ")
+        );
+        return text;
+    }
     match emit {
         Emit::Docker => {
             for (name, value) in set {
-                let _ = writeln!(text, "ENV {name}={}", quoted(value));
+                let _ = writeln!(text, "ENV {name}={}", quoted(value).replace('$', "\\$"));
             }
         }
-        Emit::GitHub | Emit::GitLab => {
-            text.push_str(if emit == Emit::GitHub {
-                "env:\n"
-            } else {
-                "variables:\n"
-            });
+        Emit::GitHub => {
+            text.push_str("env:\n");
             for (name, value) in set {
                 let _ = writeln!(text, "  {name}: {}", quoted(value));
             }
         }
+        Emit::GitLab => {
+            text.push_str("variables:\n");
+            for (name, value) in set {
+                let _ = writeln!(text, "  {name}: {}", quoted(value).replace('$', "$$"));
+            }
+        }
         Emit::Direnv => {
+            if !cleared.is_empty() {
+                let _ = writeln!(text, "unset {}", cleared.join(" "));
+            }
             for (name, value) in set {
                 let _ = writeln!(text, "export {name}={}", shell::quoted(value));
             }
@@ -280,7 +306,7 @@ fn emitted(emit: Emit, wanted: &Wanted) -> String {
     text
 }
 
-/// In double quotes; good for YAML and Dockerfiles alike, where `$` would begin a variable.
+/// In double quotes, as YAML and Dockerfiles alike take them. Where `$` begins a variable the caller escapes it.
 fn quoted(value: &str) -> String {
     let escaped = value.replace('\\', r"\\").replace('"', "\\\"");
     format!("\"{escaped}\"")
@@ -366,5 +392,27 @@ mod tests {
         assert!(emitted(Emit::GitHub, &wanted).starts_with("env:\n  GOFLAGS: \"-mod=readonly\"\n"));
         assert!(emitted(Emit::GitLab, &wanted).starts_with("variables:\n"));
         assert!(emitted(Emit::Direnv, &wanted).contains("export GOPROXY=https://p.example\n"));
+    }
+
+    #[test]
+    fn a_set_of_nothing_is_said_in_words_that_every_place_reads() {
+        let wanted = wanted(Profile::Public, &wish(Profile::Public, None, None)).unwrap();
+        for emit in [Emit::Docker, Emit::GitHub, Emit::GitLab] {
+            let text = emitted(emit, &wanted);
+            assert!(text.starts_with("# ") && text.contains("GOPROXY"), "{text}");
+            assert_eq!(text.lines().count(), 1, "{text}");
+        }
+        assert!(emitted(Emit::Direnv, &wanted).starts_with("unset GO"));
+    }
+
+    #[test]
+    fn a_dollar_of_a_password_stays_what_it_is() {
+        let list = "https://me:a$b@p.example";
+        let wanted = wanted(Profile::Ci, &wish(Profile::Ci, Some(list), None)).unwrap();
+        let check = |emit, expected| assert!(emitted(emit, &wanted).contains(expected));
+        check(Emit::Docker, r#"ENV GOPROXY="https://me:a\$b@p.example""#);
+        check(Emit::GitHub, r#"GOPROXY: "https://me:a$b@p.example""#);
+        check(Emit::GitLab, r#"GOPROXY: "https://me:a$$b@p.example""#);
+        check(Emit::Direnv, "export GOPROXY='https://me:a$b@p.example'");
     }
 }

@@ -123,6 +123,24 @@ fn private_names_that_leak_are_said() {
         ],
         &["private-asked-of-database"],
     );
+    check(
+        &[("GOPRIVATE", "git.corp.example"), ("GONOSUMDB", "none")],
+        &["private-asked-of-database"],
+    );
+    check(
+        &[
+            ("GOPRIVATE", "git.corp.example/*,*.lab.example/team"),
+            ("GONOSUMDB", "git.corp.example,*.lab.example"),
+        ],
+        &[],
+    );
+    check(
+        &[
+            ("GOPRIVATE", "git.corp.example/*"),
+            ("GONOSUMDB", "git.corp.example/team"),
+        ],
+        &["private-asked-of-database"],
+    );
 }
 
 #[test]
