@@ -12,6 +12,7 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use parking_lot::Mutex;
+use rustls::ProtocolVersion;
 use rustls::pki_types::{CertificateDer, ServerName};
 use serde::Serialize;
 use source::{HttpProxies, Netrc};
@@ -59,7 +60,7 @@ impl Phases {
 /// What TLS agreed on, and who answered.
 #[derive(Clone, Debug)]
 pub(crate) struct Peer {
-    /// `TLSv1_3`.
+    /// `TLS 1.3`.
     pub(crate) version: String,
     /// The chain as it was sent, the server's own certificate first.
     pub(crate) chain: Vec<CertificateDer<'static>>,
@@ -343,7 +344,7 @@ impl TimedClient {
         let (_, session) = stream.get_ref();
         let version = session.protocol_version();
         let peer = Peer {
-            version: version.map_or_else(|| "TLS".to_owned(), |version| format!("{version:?}")),
+            version: version.map_or_else(|| "TLS".to_owned(), version_name),
             chain: session
                 .peer_certificates()
                 .unwrap_or_default()
@@ -524,6 +525,14 @@ fn decoded(text: &str) -> String {
         .into_owned()
 }
 
+/// To the microsecond: clocks tell no more.
 fn milliseconds(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1000.0
+    (duration.as_secs_f64() * 1_000_000.0).round() / 1000.0
+}
+
+/// `TLS 1.3`, where rustls says `TLSv1_3`.
+fn version_name(version: ProtocolVersion) -> String {
+    format!("{version:?}")
+        .replacen("TLSv", "TLS ", 1)
+        .replace('_', ".")
 }

@@ -22,6 +22,7 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tlsdoctor::trust::TrustSettings;
 
 /// What is to be traced, and how it is shown.
 #[derive(Debug, PartialEq, Eq)]
@@ -78,8 +79,12 @@ fn trusting(environment: &Environment, question: &Question) -> picture::Trusting
         ssl_cert_dir,
     } = way_out::tls_settings(environment);
     picture::Trusting {
-        file: question.ca_file.clone().or(ssl_cert_file),
-        folders: ssl_cert_dir.filter(|folders| !folders.is_empty()),
+        roots: picture::Roots::of(&TrustSettings {
+            ssl_cert_file,
+            ssl_cert_dir,
+            extra_files: question.ca_file.iter().cloned().collect(),
+            ..TrustSettings::default()
+        }),
         netrc: environment.path("NETRC"),
     }
 }

@@ -187,7 +187,7 @@ fn the_certificate_of_the_peer_is_shown_and_curl_repeats_the_walk() {
         &["example.com/hello@v1.0.0", "--ca", ca_file],
     );
     assert!(exited.status.success(), "{exited:?}");
-    expect_parts(&exited.stdout, &["TLSv1_3", "until 4096", "█ body"]);
+    expect_parts(&exited.stdout, &["TLS 1.3", "until 4096", "█ body"]);
     let url = upstream.url().replace("https://", "https://me:secret@");
     let exited = trace(
         &url,
@@ -196,9 +196,41 @@ fn the_certificate_of_the_peer_is_shown_and_curl_repeats_the_walk() {
     );
     expect_parts(
         &exited.stdout,
-        &["curl -sS", "--cacert", "/example.com/hello/@v/v1.0.0.zip"],
+        &[
+            "curl -sS",
+            "roots=$(mktemp); cat ",
+            &format!("{ca_file} > \"$roots\""),
+            "--cacert \"$roots\"",
+            "/example.com/hello/@v/v1.0.0.zip",
+        ],
     );
     assert!(!exited.stdout.contains("secret"), "{}", exited.stdout);
+    let folder = folder.path().to_str().unwrap();
+    let named = trace(
+        &upstream.url(),
+        &[("SSL_CERT_FILE", ca_file), ("SSL_CERT_DIR", "/nowhere")],
+        &["example.com/hello@v1.0.0", "--curl"],
+    );
+    expect_parts(&named.stdout, &[&format!(" --cacert {ca_file} ")]);
+    assert!(!named.stdout.contains("--capath"), "{}", named.stdout);
+    // A file of any name in it is read by go, and not by curl.
+    let plain_names = trace(
+        &upstream.url(),
+        &[("SSL_CERT_FILE", "/nowhere"), ("SSL_CERT_DIR", folder)],
+        &["example.com/hello@v1.0.0", "--curl"],
+    );
+    assert!(plain_names.status.success(), "{plain_names:?}");
+    expect_parts(
+        &plain_names.stdout,
+        &[&format!("cat {folder}/* > \"$roots\"")],
+    );
+    fs_err::write(format!("{folder}/0a1b2c3d.0"), "").unwrap();
+    let hashed_names = trace(
+        &upstream.url(),
+        &[("SSL_CERT_FILE", "/nowhere"), ("SSL_CERT_DIR", folder)],
+        &["example.com/hello@v1.0.0", "--curl"],
+    );
+    expect_parts(&hashed_names.stdout, &[&format!(" --capath {folder} ")]);
     let untrusted = trace(&upstream.url(), &[], &["example.com/hello@v1.0.0"]);
     assert_eq!(untrusted.status.code(), Some(1));
     expect_parts(&untrusted.stdout, &["TLS:"]);

@@ -5,8 +5,9 @@ use crate::shell::quoted;
 use crate::timed_http::{Exchange, shown};
 use serde_json::json;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tlsdoctor::certificate::Certificate;
+use tlsdoctor::trust::{TrustContent, TrustSettings, TrustSource, TrustStore};
 
 /// Columns of the bars.
 const WIDTH: usize = 40;
@@ -223,6 +224,15 @@ pub(super) fn curl(walked: &Walked, trusting: &Trusting) -> String {
     for note in &walked.notes {
         let _ = writeln!(text, "# {note}");
     }
+    if let Roots::Bundle(sources) = &trusting.roots {
+        text.push_str("# these authorities in one file: curl reads of each kind one, and of folders only what `openssl rehash` named\n");
+        text.push_str("roots=$(mktemp); cat");
+        for source in sources {
+            let all = if source.is_dir() { "/*" } else { "" };
+            let _ = write!(text, " {}{all}", quoted(&source.display().to_string()));
+        }
+        text.push_str(" > \"$roots\"\n");
+    }
     for (step, exchange) in &walked.requests {
         let mut bare = exchange.url.clone();
         let has_password = bare.password().is_some() || !bare.username().is_empty();
@@ -239,11 +249,17 @@ pub(super) fn curl(walked: &Walked, trusting: &Trusting) -> String {
             exchange.phases.total()
         );
         text.push_str("curl -sS -o /dev/null -w '%{http_code} %{size_download} bytes, name %{time_namelookup} connect %{time_connect} tls %{time_appconnect} first byte %{time_starttransfer} total %{time_total}\\n'");
-        if let Some(file) = &trusting.file {
-            let _ = write!(text, " --cacert {}", quoted(&file.display().to_string()));
-        }
-        if let Some(folders) = &trusting.folders {
-            let _ = write!(text, " --capath {}", quoted(folders));
+        match &trusting.roots {
+            Roots::OfCurl => {}
+            Roots::Named { file, folders } => {
+                if let Some(file) = file {
+                    let _ = write!(text, " --cacert {}", quoted(&file.display().to_string()));
+                }
+                if !folders.is_empty() {
+                    let _ = write!(text, " --capath {}", quoted(&folders.join(":")));
+                }
+            }
+            Roots::Bundle(_) => text.push_str(" --cacert \"$roots\""),
         }
         if let Some(proxy) = &exchange.proxy {
             let _ = write!(text, " --proxy {}", quoted(proxy));
@@ -265,12 +281,78 @@ pub(super) fn curl(walked: &Walked, trusting: &Trusting) -> String {
     text
 }
 
-/// Where curl must look to trust and to sign in as the walk did. Of SSL_CERT_FILE and SSL_CERT_DIR it heeds one
-/// where both are set, and NETRC not in every release.
+/// Where curl must look to trust and to sign in as the walk did. It does not heed NETRC in every release.
 pub(super) struct Trusting {
-    pub(super) file: Option<PathBuf>,
-    pub(super) folders: Option<String>,
+    pub(super) roots: Roots,
     pub(super) netrc: Option<PathBuf>,
+}
+
+/// Which authorities curl is told of.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Roots {
+    /// None: it knows the system's.
+    OfCurl,
+    /// Those of SSL_CERT_FILE and SSL_CERT_DIR. Of the two variables curl heeds one, so each becomes an option.
+    Named {
+        file: Option<PathBuf>,
+        folders: Vec<String>,
+    },
+    /// One file made of all these. More authorities than the system's, or folders that curl could not read: it
+    /// finds only names such as `5ad8a5d6.0` in them, and go reads every file.
+    Bundle(Vec<PathBuf>),
+}
+
+impl Roots {
+    /// For what go would trust here.
+    pub(super) fn of(settings: &TrustSettings) -> Self {
+        let mut sources = TrustStore::load(settings).sources;
+        sources.retain(|source| matches!(source.content, TrustContent::Certificates(_)));
+        if !sources.iter().any(|source| source.is_named) {
+            return Self::OfCurl;
+        }
+        let is_folder = |source: &TrustSource| source.path.is_dir();
+        let is_readable =
+            |source: &TrustSource| !is_folder(source) || has_hashed_names(&source.path);
+        let mut named = sources.iter().filter(|source| source.is_named);
+        if settings.extra_files.is_empty() && named.all(is_readable) {
+            let named = || sources.iter().filter(|source| source.is_named);
+            return Self::Named {
+                file: named()
+                    .find(|source| !is_folder(source))
+                    .map(|source| source.path.clone()),
+                folders: named()
+                    .filter(|source| is_folder(source))
+                    .map(|source| source.path.display().to_string())
+                    .collect(),
+            };
+        }
+        // The system's folders hold what its bundle does.
+        let has_bundle = sources
+            .iter()
+            .any(|source| !source.is_named && !is_folder(source));
+        let paths = sources
+            .into_iter()
+            .filter(|source| source.is_named || !has_bundle || !is_folder(source))
+            .map(|source| source.path);
+        Self::Bundle(paths.collect())
+    }
+}
+
+/// `5ad8a5d6.0`: what `openssl rehash` and `update-ca-certificates` name the certificates of a folder.
+fn has_hashed_names(folder: &Path) -> bool {
+    let is_hashed = |name: &str| {
+        name.split_once('.').is_some_and(|(hash, number)| {
+            hash.len() == 8
+                && hash.bytes().all(|byte| byte.is_ascii_hexdigit())
+                && !number.is_empty()
+                && number.bytes().all(|byte| byte.is_ascii_digit())
+        })
+    };
+    fs_err::read_dir(folder).is_ok_and(|entries| {
+        entries
+            .flatten()
+            .any(|entry| entry.file_name().to_str().is_some_and(is_hashed))
+    })
 }
 
 fn size(bytes: usize) -> String {
