@@ -145,6 +145,10 @@ impl Cause {
     /// what the command needs.
     pub(crate) fn probe(&self, subject: &Subject) -> Option<String> {
         let mut command = self.settle?.to_owned();
+        let without_tls = |url: &String| url.starts_with("http://");
+        if subject.url.as_ref().is_some_and(without_tls) {
+            command = command.replace("https://{host}", "http://{host}");
+        }
         let fields = [
             ("{host}", &subject.host),
             ("{module}", &subject.module),

@@ -82,6 +82,10 @@ pub struct Subject {
     /// Host name or address, with the port where one was written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
+    /// What go asked of `host`, without user information and query; absent where the log shows no whole URL of its
+    /// own.
+    #[serde(skip)]
+    pub url: Option<String>,
     /// Module path.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub module: Option<String>,

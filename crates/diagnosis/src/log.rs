@@ -339,8 +339,13 @@ impl<'a> Reader<'a> {
             .map(|url| url.host.to_owned())
             .or_else(|| looked_up(text));
         let around = self.block.as_ref().map(|block| &block.subject);
+        let url = match &host {
+            Some(_) => urls.last().and_then(Url::asked),
+            None => around.and_then(|subject| subject.url.clone()),
+        };
         Subject {
             host: host.or_else(|| around.and_then(|subject| subject.host.clone())),
+            url,
             version: if module.is_some() {
                 version
             } else {

@@ -112,14 +112,25 @@ fn push_word(word: &str, clean: &mut String) {
             return;
         }
     }
+    if let Some(at) = bare_credentials(word) {
+        clean.push_str(HIDDEN);
+        clean.push_str(word.get(at..).unwrap_or_default());
+        return;
+    }
     let mut rest = word;
     while let Some((before, after)) = rest.split_once("://") {
         clean.push_str(before);
         clean.push_str("://");
         let authority = after.split(['/', '|']).next().unwrap_or_default();
         rest = match authority.rfind('@') {
-            // A user name alone, as in ssh://git@host, says nothing.
-            Some(at) if authority.get(..at).is_some_and(|user| user == "git") => after,
+            // A user name alone, as in ssh://git@host, says nothing, and go writes `xxxxx` for passwords itself.
+            Some(at)
+                if authority
+                    .get(..at)
+                    .is_some_and(|user| user == "git" || user.ends_with(":xxxxx")) =>
+            {
+                after
+            }
             Some(at) => {
                 clean.push_str(HIDDEN);
                 after.get(at..).unwrap_or_default()
@@ -128,6 +139,22 @@ fn push_word(word: &str, clean: &mut String) {
         };
     }
     clean.push_str(rest);
+}
+
+/// Where the host begins, with its `@`, in `user:password@host.example`, as HTTPS_PROXY is often written. Neither an
+/// image's digest (`golang:1.26@sha256:…`) nor a module's version has a host there.
+fn bare_credentials(word: &str) -> Option<usize> {
+    let at = word.rfind('@').filter(|_| !word.contains("://"))?;
+    let (name, password) = word.get(..at)?.split_once(':')?;
+    let host = word.get(at + 1..)?;
+    let is_version = host
+        .strip_prefix('v')
+        .is_some_and(|rest| rest.starts_with(|letter: char| letter.is_ascii_digit()));
+    let name_of_host = host.split([':', '/']).next().unwrap_or_default();
+    let is_host = name_of_host.contains('.')
+        && !is_version
+        && name_of_host.starts_with(|letter: char| letter.is_ascii_alphanumeric());
+    (is_host && !name.is_empty() && !password.is_empty() && !password.contains('/')).then_some(at)
 }
 
 #[cfg(test)]
@@ -171,6 +198,16 @@ mod tests {
             "Support for password authentication was removed",
         );
         check("unexpected token: x", "unexpected token: x");
+        check(
+            "lookup me:word@proxy.example: no such host",
+            "lookup ***@proxy.example: no such host",
+        );
+        let untouched = |text: &str| check(text, text);
+        untouched("golang:1.26@sha256:0123abcd");
+        untouched("main.go:3:2: a.example/b@v1.2.3: x");
+        untouched("x:y@v1.2.3");
+        untouched("git@host.example:a/b.git");
+        untouched("reading https://me:xxxxx@proxy.example/a/@v/list: 404 Not Found");
         check("日本語 a@b: c", "日本語 a@b: c");
     }
 }

@@ -23,6 +23,8 @@ pub(super) enum Endpoint {
 pub(super) struct Url<'a> {
     pub(super) start: usize,
     pub(super) end: usize,
+    /// `None` of go's own shortened form, whose path is not the one that was asked.
+    pub(super) scheme: Option<&'static str>,
     /// With the port, without user information.
     pub(super) host: &'a str,
     /// With the query.
@@ -68,6 +70,7 @@ pub(super) fn urls(text: &str) -> Vec<Url<'_>> {
         found.push(Url {
             start,
             end,
+            scheme: (slashes == 2).then_some(scheme),
             host,
             path,
         });
@@ -76,6 +79,15 @@ pub(super) fn urls(text: &str) -> Vec<Url<'_>> {
 }
 
 impl Url<'_> {
+    /// What can be asked again: of http and https, without user information, and without the query, which may hold a
+    /// signature.
+    pub(super) fn asked(&self) -> Option<String> {
+        let scheme = self.scheme.filter(|scheme| scheme.starts_with("http"))?;
+        let (path, query) = self.path.split_once('?').unwrap_or((self.path, ""));
+        let query = if query == "go-get=1" { "?go-get=1" } else { "" };
+        Some(format!("{scheme}://{}{path}{query}", self.host))
+    }
+
     pub(super) fn endpoint(&self) -> Endpoint {
         let (path, query) = self.path.split_once('?').unwrap_or((self.path, ""));
         let has = |name: &str| query.to_ascii_lowercase().contains(name);

@@ -268,6 +268,7 @@ fn fullest(group: &[Verdict]) -> Subject {
     for verdict in group {
         if subject.host.is_none() {
             subject.host.clone_from(&verdict.subject.host);
+            subject.url.clone_from(&verdict.subject.url);
         }
         if subject.module.is_none() {
             subject.module.clone_from(&verdict.subject.module);

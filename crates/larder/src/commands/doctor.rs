@@ -25,7 +25,7 @@ use crate::settings::complaint::Complaint;
 use crate::settings::environment::Environment;
 use crate::terminal;
 use crate::wiring;
-use diagnosis::Subject as LogSubject;
+use diagnosis::{Finding, Subject as LogSubject};
 pub(crate) use examined::Examined;
 use gomod::ModulePath;
 use machine::Machine;
@@ -115,26 +115,37 @@ pub(crate) fn doctor(question: &Question, environment: &Environment, form: Form)
 }
 
 /// Examines what a finding of a log is about; `None` where it names nothing that can be.
-pub(crate) fn targets_of(subject: &LogSubject, environment: &Environment) -> Option<Vec<Examined>> {
-    let query = subject.version.as_deref().unwrap_or("latest");
-    let module = subject
-        .module
-        .as_deref()
-        .map(|module| format!("{module}@{query}"));
-    let host = subject
-        .host
-        .as_deref()
-        .map(|host| format!("https://{host}"));
-    // The host is what failed; the module is what was wanted of it.
-    let target = host
-        .into_iter()
-        .chain(module)
-        .find_map(|text| Subject::parse(&text).ok())?;
+pub(crate) fn targets_of(finding: &Finding, environment: &Environment) -> Option<Vec<Examined>> {
     let question = Question {
-        targets: vec![target],
+        targets: vec![subject_of(finding)?],
         ..Question::default()
     };
     examine(&question, environment).ok()
+}
+
+/// What failed is the URL or the host; the module is what was wanted of it. Where a code host or a version is the
+/// matter, only the module leads there: git's URLs are not asked as go asks.
+fn subject_of(finding: &Finding) -> Option<Subject> {
+    let LogSubject {
+        host,
+        url,
+        module,
+        version,
+    } = &finding.subject;
+    let query = version.as_deref().unwrap_or("latest");
+    let module = module.as_deref().map(|module| format!("{module}@{query}"));
+    let host = host.as_deref().map(|host| format!("https://{host}"));
+    let concerns_module = ["vcs-", "gitlab-", "goget-", "ver-", "private-"]
+        .iter()
+        .any(|kind| finding.cause.starts_with(kind));
+    let texts = match concerns_module {
+        true => [module, host, None],
+        false => [url.clone(), host, module],
+    };
+    texts
+        .into_iter()
+        .flatten()
+        .find_map(|text| Subject::parse(&text).ok())
 }
 
 /// The `targets` of `--json`.
@@ -150,7 +161,7 @@ pub(crate) fn to_text(examined: &[Examined]) -> String {
 fn examine(question: &Question, environment: &Environment) -> Result<Vec<Examined>, Complaint> {
     let machine = Machine::of(question, environment)?;
     let runtime = wiring::runtime()?;
-    let examined = runtime.block_on(async {
+    let mut examined = runtime.block_on(async {
         let mut examined = Vec::new();
         if question.targets.is_empty() {
             examined.push(environment::examine(&machine).await);
@@ -180,6 +191,7 @@ fn examine(question: &Question, environment: &Environment) -> Result<Vec<Examine
     });
     // What still waits for a silent peer must not hold the command up.
     runtime.shutdown_background();
+    examined.iter_mut().for_each(Examined::hide_secrets);
     Ok(examined)
 }
 

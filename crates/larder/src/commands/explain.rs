@@ -54,7 +54,7 @@ pub(crate) fn explain(
         },
     };
     let probed = match (probing, findings.first()) {
-        (Probing::Done, Some(first)) => doctor::targets_of(&first.subject, environment),
+        (Probing::Done, Some(first)) => doctor::targets_of(first, environment),
         _ => None,
     };
     match form {
@@ -77,7 +77,9 @@ pub(crate) fn explain(
     }
     if findings.is_empty() {
         terminal::talk(match question {
-            Question::Code(_) => "that number is not known here, or names no failed download\n",
+            Question::Code(_) => {
+                "nothing was recognised: that number is not known here, or names no failed download\n"
+            }
             Question::Stdin | Question::File(_) => {
                 "nothing was recognised: give the whole output, from the first line that go wrote, with the indented lines\n"
             }

@@ -2,7 +2,9 @@
 //! of private modules. The causes themselves are held by the fault lab (`faults.rs`).
 
 use crate::faults::doctor;
+use crate::{hello, larder};
 use serde_json::Value;
+use testkit::FakeUpstream;
 use testkit::faults::{Lab, all};
 
 /// The targets that the doctor tells of in this case of the lab.
@@ -159,4 +161,31 @@ fn without_a_go_installation_the_doctor_says_what_it_cannot_see() {
         told.contains("no Go installation was found") && told.contains("GOPROXY"),
         "{told}"
     );
+}
+
+#[test]
+fn a_probe_of_a_log_asks_the_url_that_failed_by_its_own_scheme() {
+    let upstream = FakeUpstream::with(&[hello()]);
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("build.log");
+    let url = format!("{}/example.com/hello/@v/v1.0.0.info", upstream.url());
+    let line = format!("go: example.com/hello@v1.0.0: reading {url}: 500 Internal Server Error\n");
+    fs_err::write(&log, line).unwrap();
+    let exited = larder().run(&["explain", "--probe", "--json", log.to_str().unwrap()]);
+    let said: Value = serde_json::from_str(&exited.stdout).unwrap();
+    assert_eq!(said["findings"][0]["cause"], "proxy-server-error");
+    let target = &said["targets"][0];
+    assert_eq!(target["target"], url.as_str());
+    assert_eq!(target["verdict"], "healthy", "{target:#}");
+}
+
+#[test]
+fn a_token_in_the_query_of_a_url_is_nowhere_shown() {
+    let url = "http://127.0.0.1:1/modules?token=abcdef";
+    for form in [&["doctor", url][..], &["doctor", "--json", url]] {
+        let exited = larder().env("GOPROXY", url).run(form);
+        assert_eq!(exited.status.code(), Some(1), "{exited:?}");
+        let shown = format!("{}{}", exited.stdout, exited.stderr);
+        assert!(!shown.contains("abcdef"), "{shown}");
+    }
 }

@@ -366,3 +366,21 @@ fn a_changed_host_key_is_not_an_unknown_one_too() {
         ["vcs-host-key-changed", "vcs-host-key"]
     );
 }
+
+#[test]
+fn what_would_tell_asks_the_same_scheme_and_what_failed_can_be_asked_again() {
+    let finding = first(
+        "go: a.example/b@v1.0.0: Get \"http://me:word@127.0.0.1:3000/a.example/b/@v/v1.0.0.info?token=x\": dial tcp 127.0.0.1:3000: connect: connection refused",
+    );
+    assert_eq!(
+        finding.subject.url.as_deref(),
+        Some("http://127.0.0.1:3000/a.example/b/@v/v1.0.0.info")
+    );
+    let settle = finding.settle.unwrap_or_default();
+    assert!(settle.contains("http://127.0.0.1:3000"), "{settle}");
+    let shortened = first(
+        "go: a.example/b@v1.0.0: read \"https:/mirror.example/@v/v1.0.0.zip\": unexpected EOF",
+    );
+    assert_eq!(shortened.subject.url, None);
+    assert_eq!(shortened.subject.host.as_deref(), Some("mirror.example"));
+}

@@ -73,6 +73,7 @@ pub(super) async fn examine(
         host: base.host().map(str::to_owned),
         module: Some(path.to_owned()),
         version: Some(module.version().to_string()),
+        ..Subject::default()
     };
     let Ok(lookup) = Lookup::parse(text.as_bytes()) else {
         let failure = no_record(&url, &text, &subject, examined);

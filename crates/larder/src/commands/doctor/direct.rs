@@ -524,7 +524,7 @@ fn subject(path: &ModulePath) -> Subject {
     Subject {
         host: path.as_str().split('/').next().map(str::to_owned),
         module: Some(path.to_string()),
-        version: None,
+        ..Subject::default()
     }
 }
 

@@ -146,7 +146,7 @@ async fn main_module(machine: &Machine, examined: &mut Examined) {
         let subject = Subject {
             module: Some(path.to_owned()),
             version: Some(version.to_owned()),
-            host: None,
+            ..Subject::default()
         };
         let mut lines = go_sum.lines.iter();
         let line =

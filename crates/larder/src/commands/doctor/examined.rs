@@ -1,7 +1,7 @@
 //! What was found out about one target: stages, findings, what the clients would say.
 
 use diagnosis::cause::{self, Cure};
-use diagnosis::{Confidence, Evidence, Finding, Subject};
+use diagnosis::{Confidence, Evidence, Finding, Subject, redact};
 use serde_json::{Value, json};
 use std::time::Instant;
 use tlsdoctor::{ClientVerdict, Report, StageStatus};
@@ -66,6 +66,24 @@ impl Examined {
             target: target.into(),
             ..Self::default()
         }
+    }
+
+    /// Takes the values of tokens and the like out of all that is shown: a URL of GOPROXY may hold one in its query.
+    pub(super) fn hide_secrets(&mut self) {
+        let others = self.others.iter_mut().flat_map(|(git, curl)| [git, curl]);
+        let messages = others
+            .chain([&mut self.go])
+            .map(|client| &mut client.message);
+        let stages = self.stages.iter_mut().flat_map(|stage| &mut stage.evidence);
+        let findings = self
+            .findings
+            .iter_mut()
+            .flat_map(|finding| &mut finding.evidence)
+            .map(|evidence| &mut evidence.text);
+        for text in messages.chain(stages).chain(findings) {
+            *text = redact(text);
+        }
+        self.target = redact(&self.target);
     }
 
     /// The go command could not use it.

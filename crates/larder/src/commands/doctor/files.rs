@@ -307,6 +307,7 @@ impl Asking<'_> {
             host: self.base.host().map(str::to_owned),
             module: Some(self.path.to_string()),
             version: version.map(ToString::to_string),
+            ..Subject::default()
         }
     }
 }
@@ -345,6 +346,7 @@ pub(super) async fn zip(
         host: found.base.host().map(str::to_owned),
         module: Some(module.path().to_string()),
         version: Some(module.version().to_string()),
+        ..Subject::default()
     };
     let (words, evidence) = match check_and_hash(bytes.as_slice(), size, module, &Limits::default())
     {

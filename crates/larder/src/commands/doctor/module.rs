@@ -254,6 +254,7 @@ async fn private(machine: &Machine, path: &ModulePath, query: &str, failure: &mu
         host: page.host_str().map(str::to_owned),
         module: Some(path.to_string()),
         version: Some(query.to_owned()),
+        ..Subject::default()
     };
     let patterns = machine.value("GOPRIVATE");
     let evidence = [

@@ -79,6 +79,7 @@ async fn fetchable(machine: &Machine, examined: &mut Examined, wanted: &str) {
             host: proxy.url.host().map(str::to_owned),
             module: Some("golang.org/toolchain".into()),
             version: Some(format!("go{wanted}")),
+            ..Subject::default()
         };
         examined.findings.push(finding(
             "toolchain-unavailable",
