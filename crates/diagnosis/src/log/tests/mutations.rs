@@ -81,6 +81,18 @@ const MUTATIONS: &[Mutation] = &[
             .replace(": x509: ", ": tls: failed to verify certificate: x509: ")
     }),
     ("older URL quoting", |log| unquoted_urls(log)),
+    ("statuses as before 1.13", |log| unexpected_statuses(log)),
+    ("names as before 1.16", |log| {
+        log.replace(
+            "go: go.mod file not found",
+            "go: cannot find main module, but go.mod file not found",
+        )
+        .replace("source tree too large", "source tree too big")
+        .replace("go: module ", "go get: module ")
+    }),
+    ("errors of `go list`", |log| {
+        log.replace("go: ", "go list -m: ")
+    }),
     ("twice", |log| format!("{log}\n{log}")),
     ("spaces for tabs", |log| log.replace('\t', "        ")),
 ];
@@ -104,6 +116,21 @@ fn unquoted_urls(log: &str) -> String {
     }
     text.push_str(rest);
     text
+}
+
+/// `reading URL: 404 Not Found` as releases before 1.13 wrote it.
+fn unexpected_statuses(log: &str) -> String {
+    each_line(log, |_, line| {
+        let Some((before, rest)) = line.split_once("reading http") else {
+            return line.to_owned();
+        };
+        match rest.split_once(": ") {
+            Some((url, status)) if status.starts_with(|letter: char| letter.is_ascii_digit()) => {
+                format!("{before}unexpected status (http{url}): {status}")
+            }
+            _ => line.to_owned(),
+        }
+    })
 }
 
 #[test]

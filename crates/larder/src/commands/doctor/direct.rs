@@ -60,10 +60,39 @@ fn attribute<'a>(element: &'a str, name: &str) -> Option<&'a str> {
     rest.get(1..)?.split(quote).next()
 }
 
+/// What go wants of the repository, which its words begin with.
+#[derive(Clone, Copy)]
+pub(super) enum Wanted<'a> {
+    /// Which version a query means (`go get MODULE@QUERY`).
+    Version,
+    /// The go.mod file of a version that this folder's go.mod names (`go mod download`).
+    GoMod(&'a str),
+}
+
+impl Wanted<'_> {
+    /// What stands before git's command. A pseudo-version is looked up before its go.mod is read
+    /// (`modfetch.codeRepo.GoMod`, `findDir`).
+    fn before_git(self, path: &ModulePath, root: &str) -> String {
+        let Self::GoMod(version) = self else {
+            return "invalid version: ".into();
+        };
+        let is_pseudo = gomod::Version::parse(version).is_ok_and(|version| version.is_pseudo());
+        if is_pseudo {
+            return "invalid version: ".into();
+        }
+        let revision = version.trim_end_matches("+incompatible");
+        let below = path.split_major().0.strip_prefix(root).unwrap_or_default();
+        let folder = below.trim_matches('/');
+        let tag = if folder.is_empty() { "" } else { "/" };
+        format!("reading {root}{below}/go.mod at revision {folder}{tag}{revision}: ")
+    }
+}
+
 /// Examines the way from a module path to its repository.
 pub(super) async fn examine(
     machine: &Machine,
     path: &ModulePath,
+    wanted: Wanted<'_>,
     examined: &mut Examined,
 ) -> Result<(), Failure> {
     let import = if has_own_page(path) {
@@ -82,7 +111,14 @@ pub(super) async fn examine(
             .push(stage.seen(format!("{} is not examined", import.system)));
         return Ok(());
     }
-    repository(machine, path, &import, examined).await
+    repository(machine, path, &import, examined)
+        .await
+        .map_err(|mut failure| {
+            failure
+                .words
+                .insert_str(0, &wanted.before_git(path, &import.root));
+            failure
+        })
 }
 
 /// A repository that the path names itself.
@@ -514,7 +550,7 @@ fn failed_git(
     Failure {
         findings,
         words: format!(
-            "invalid version: git ls-remote -q --end-of-options {repository} in {cache}/cache/vcs/…: exit status 128:\n\t{said}"
+            "git ls-remote -q --end-of-options {repository} in {cache}/cache/vcs/…: exit status 128:\n\t{said}"
         ),
         is_absent: false,
     }
@@ -531,6 +567,41 @@ fn subject(path: &ModulePath) -> Subject {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_go_wants_of_a_repository_stands_before_gits_command() {
+        let check = |path: &str, wanted: Wanted<'_>, expected: &str| {
+            let path = ModulePath::parse(path).unwrap();
+            assert_eq!(wanted.before_git(&path, "a.example/r"), expected, "{path}");
+        };
+        let version = "invalid version: ";
+        check("a.example/r", Wanted::Version, version);
+        check(
+            "a.example/r",
+            Wanted::GoMod("v0.0.0-20240102030405-0123456789ab"),
+            version,
+        );
+        check(
+            "a.example/r",
+            Wanted::GoMod("v1.2.3"),
+            "reading a.example/r/go.mod at revision v1.2.3: ",
+        );
+        check(
+            "a.example/r/v2",
+            Wanted::GoMod("v2.0.1"),
+            "reading a.example/r/go.mod at revision v2.0.1: ",
+        );
+        check(
+            "a.example/r/sub/tool",
+            Wanted::GoMod("v1.0.0"),
+            "reading a.example/r/sub/tool/go.mod at revision sub/tool/v1.0.0: ",
+        );
+        check(
+            "a.example/r",
+            Wanted::GoMod("v3.0.0+incompatible"),
+            "reading a.example/r/go.mod at revision v3.0.0: ",
+        );
+    }
 
     #[test]
     fn the_go_import_of_a_page_is_found_for_its_path_only() {

@@ -165,7 +165,7 @@ async fn main_module(machine: &Machine, examined: &mut Examined) {
                 [evidence],
             ));
             examined.go_fails(format!(
-                "missing go.sum entry for go.mod file of {path}@{version}"
+                "go: {path}@{version}: missing go.sum entry for go.mod file; to add it:\n\tgo mod download {path}"
             ));
             return;
         };

@@ -1,9 +1,10 @@
 //! Hosts, services and modules: what is asked of whom, and what the answers must look like.
 
+use super::direct::{self, Wanted};
 use super::examined::{Examined, Stage, finding};
 use super::files::{self, Found};
 use super::machine::{CodeHost, Machine, Service};
-use super::{checksums, direct, environment, go_words, toolchain};
+use super::{checksums, environment, go_words, toolchain};
 use diagnosis::{Confidence, Finding, Subject};
 use gomod::{FallBack, ModulePath, ProxyEntry, SafeUrl};
 use std::time::Instant;
@@ -120,7 +121,8 @@ pub(super) async fn examine_service(machine: &Machine, service: &Service) -> Exa
 async fn examine_code_host(machine: &Machine, code_host: &CodeHost) -> Examined {
     if let Some((path, version)) = &code_host.module {
         let mut examined = Examined::new(format!("{path}@{version}"));
-        if let Err(failure) = direct::examine(machine, path, &mut examined).await {
+        let wanted = Wanted::GoMod(version);
+        if let Err(failure) = direct::examine(machine, path, wanted, &mut examined).await {
             fail_module(&mut examined, path, version, failure);
         }
         return examined;
@@ -173,7 +175,7 @@ async fn walk(
     examined: &mut Examined,
 ) -> Result<Option<Found>, Failure> {
     if machine.matches("GONOPROXY", path.as_str()) {
-        return direct::examine(machine, path, examined)
+        return direct::examine(machine, path, Wanted::Version, examined)
             .await
             .map(|()| None);
     }
@@ -183,7 +185,7 @@ async fn walk(
         let (rank, fall_back, outcome) = match entry {
             ProxyEntry::Off => (1, None, Err(switched_off())),
             ProxyEntry::Direct => {
-                let outcome = direct::examine(machine, path, examined).await;
+                let outcome = direct::examine(machine, path, Wanted::Version, examined).await;
                 (2, None, outcome.map(|()| None))
             }
             ProxyEntry::Proxy(proxy) if proxy.url.is_file() => {
