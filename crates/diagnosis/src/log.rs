@@ -129,6 +129,7 @@ impl<'a> Reader<'a> {
             && let Some(verdict) = judged
             && let Some(url) = urls.last()
             && answers_with_text(url.endpoint())
+            && !self.begins_anew_behind(index, line.indent)
         {
             self.block = Some(Block {
                 quoter: Some(quoter(url, text)),
@@ -138,6 +139,15 @@ impl<'a> Reader<'a> {
                 subject: Subject::default(),
             });
         }
+    }
+
+    /// Whether the next line says something of its own, so that nothing can belong to this one.
+    fn begins_anew_behind(&self, index: usize, indent: usize) -> bool {
+        self.joined.is_none()
+            && self
+                .lines
+                .get(index + 1)
+                .is_some_and(|next| next.indent <= indent && begins_statement(&next.text))
     }
 
     /// A line that ends behind a URL, with the status that stands on the next one.

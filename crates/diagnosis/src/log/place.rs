@@ -1,6 +1,10 @@
 //! What a message speaks of: URLs and what answers behind them, module paths, hosts that are not
 //! public, packages of the standard library.
 
+use std::collections::HashSet;
+use std::iter;
+use std::sync::LazyLock;
+
 /// What stands behind a URL, told by its shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Endpoint {
@@ -155,6 +159,9 @@ impl Url<'_> {
 
 /// `!a` and `%21a` are capital letters.
 fn unescaped(path: &str) -> String {
+    if !path.contains(['!', '%']) {
+        return path.to_owned();
+    }
     let path = path.replace("%21", "!");
     let mut text = String::with_capacity(path.len());
     let mut capital = false;
@@ -285,6 +292,12 @@ const PRIVATE_LABELS: &[&str] = &[
     "tfs",
 ];
 
+/// A log of ten thousand lines asks about as many hosts.
+static PUBLIC_SET: LazyLock<HashSet<&str>> = LazyLock::new(|| PUBLIC.iter().copied().collect());
+
+static PRIVATE_SET: LazyLock<HashSet<&str>> =
+    LazyLock::new(|| PRIVATE_LABELS.iter().copied().collect());
+
 /// Does the host of this module path, or this host of a URL, look as if only some could reach it?
 pub(super) fn looks_private(path_or_host: &str) -> bool {
     let host = path_or_host.split('/').next().unwrap_or_default();
@@ -297,12 +310,8 @@ pub(super) fn looks_private(path_or_host: &str) -> bool {
     if port.is_some_and(|port| port != "443" && port != "80") {
         return true;
     }
-    if PUBLIC.iter().any(|public| {
-        name == *public
-            || name
-                .strip_suffix(public)
-                .is_some_and(|rest| rest.ends_with('.'))
-    }) {
+    let mut domains = iter::successors(Some(name), |name| Some(name.split_once('.')?.1));
+    if domains.any(|domain| PUBLIC_SET.contains(domain)) {
         return false;
     }
     let labels: Vec<&str> = name.split('.').collect();
@@ -316,10 +325,11 @@ pub(super) fn looks_private(path_or_host: &str) -> bool {
     // The last label is a public suffix unless it is one that nobody can register.
     let (last, names) = labels.split_last().unwrap_or((&"", &[]));
     let private = |label: &str| {
-        PRIVATE_LABELS.contains(&label)
-            || label
-                .split('-')
-                .any(|part| part.len() > 2 && part != "dev" && PRIVATE_LABELS.contains(&part))
+        PRIVATE_SET.contains(label)
+            || label.contains('-')
+                && label
+                    .split('-')
+                    .any(|part| part.len() > 2 && part != "dev" && PRIVATE_SET.contains(part))
     };
     names.iter().any(|label| private(label))
         || matches!(
