@@ -61,27 +61,39 @@ fn followers_of_a_large_zip_get_its_bytes_while_it_arrives_but_not_its_end() {
     let module = large();
     let (zip, path) = (module.zip(), module.url_path("zip"));
     let upstream = FakeUpstream::with([&module]);
-    let (middle, end) = (Gate::new(), Gate::new());
-    upstream.misbehave(&path, Behaviour::normal().stall_in_body(10 << 20, &middle));
+    let (beginning, middle, end) = (Gate::new(), Gate::new(), Gate::new());
+    let stalls = Behaviour::normal().stall(&beginning);
+    upstream.misbehave(&path, stalls.stall_in_body(10 << 20, &middle));
     let larder = larder_over(&upstream);
 
     let mut first = larder.connect();
     first.request("GET", &path, &[]);
-    assert_eq!(
-        first.read_head().header("content-length"),
-        Some(&*zip.len().to_string())
-    );
-    assert!(first.read_some(8 << 20) == zip[..8 << 20]);
     let mut follower = larder.connect();
     follower.request("GET", &path, &[]);
-    follower.read_head();
-    assert!(follower.read_some(8 << 20) == zip[..8 << 20]);
+    eventually("the second follows the first", || {
+        (metric(&larder, "larder_fills_joined_total") == 1).then_some(())
+    });
+    beginning.open();
+    for connection in [&mut first, &mut follower] {
+        assert_eq!(
+            connection.read_head().header("content-length"),
+            Some(&*zip.len().to_string())
+        );
+        assert!(connection.read_some(8 << 20) == zip[..8 << 20]);
+    }
+    // Who comes now begins when it goes on.
+    let mut late = larder.connect();
+    late.request("GET", &path, &[]);
+    eventually("the third follows the first", || {
+        (metric(&larder, "larder_fills_joined_total") == 2).then_some(())
+    });
     middle.open();
     for connection in [&mut first, &mut follower] {
         let (rest, ending) = connection.read_rest();
         assert_eq!(ending, Ending::Complete);
         assert!(rest == zip[8 << 20..]);
     }
+    late.read_answer().expect_body(&zip);
     upstream.assert_counts(&[(&path, 1)]);
 
     // All but the last byte has arrived: the end must not have been handed out.
