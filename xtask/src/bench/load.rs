@@ -72,7 +72,7 @@ impl Load {
             .map(|herd| herd.upstream_requests.to_string())
             .collect();
         format!(
-            "\n### Load\n\nClients and upstream are one process on the same two cores. The herd asks at once, over connections that are open already; the upstream is 200 ms a round trip away, over a gigabit a second. \
+            "\n### Load\n\nClients and upstream are one process on the same two cores. The herd asks at once, over connections that are open already; the upstream is 200 ms a round trip away. \
              As if each had a machine of its own, its clients take turns after each read, and have the kernel drop what they don't look at. \
              Medians of {} and {} rounds.\n\n\
              | | |\n|---|---|\n\

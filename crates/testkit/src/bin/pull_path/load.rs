@@ -17,9 +17,6 @@ const HERD: usize = 1000;
 const HERD_ZIP_BYTES: usize = 40_000_000;
 /// One way, between Larder and the upstream of the herd.
 const HERD_DELAY: Duration = Duration::from_millis(100);
-/// A gigabit a second: with no limit the upstream's bulk would be all on the clients' cores while they wait for their
-/// first bytes.
-const HERD_BYTES_PER_SECOND: u64 = 125_000_000;
 /// Connections that have asked once and then say nothing.
 const IDLE: usize = 10_000;
 /// Clients that take a byte a second of a large zip, and connections with half a request.
@@ -130,7 +127,7 @@ fn herd(runtime: &tokio::runtime::Runtime, builder: LarderBuilder) -> Herd {
     let pipe = Pipe::to(upstream.address());
     pipe.pass(Link {
         delay: HERD_DELAY,
-        bytes_per_second: Some(HERD_BYTES_PER_SECOND),
+        ..Link::default()
     });
     let path = module.url_path("zip");
     let direct = runtime.block_on(async {
