@@ -30,7 +30,7 @@ use tokio::time::Instant;
 /// Of the limit, what goes at once beyond what must.
 const HYSTERESIS: u64 = 10;
 /// Files that are deleted at once: they share a batch of the store.
-const DELETIONS: usize = 256;
+const DELETIONS: usize = 64;
 /// How often the free bytes are looked at, and the clock of the last uses is set.
 const LOOK: Duration = Duration::from_secs(20);
 /// The free bytes are looked at after so many committed bytes, too.
