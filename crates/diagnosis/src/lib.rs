@@ -16,4 +16,4 @@ mod redact;
 
 pub use finding::{Confidence, Evidence, Finding, Subject};
 pub use log::explain;
-pub use redact::redact;
+pub use redact::{begins_as_token, redact};

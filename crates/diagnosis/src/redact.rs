@@ -28,8 +28,14 @@ const TOKEN_PREFIXES: &[&str] = &[
     "github_pat_",
     "glpat-",
     "gldt-",
+    "glcbt-",
     "AKIA",
 ];
+
+/// True for a word that begins as the tokens of code hosts and clouds do.
+pub fn begins_as_token(word: &str) -> bool {
+    TOKEN_PREFIXES.iter().any(|prefix| word.starts_with(prefix))
+}
 
 /// What the next word is, as far as the ones before it tell.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -99,7 +105,7 @@ fn is_option(lower: &str) -> bool {
 }
 
 fn push_word(word: &str, clean: &mut String) {
-    if TOKEN_PREFIXES.iter().any(|prefix| word.starts_with(prefix)) {
+    if begins_as_token(word) {
         clean.push_str(HIDDEN);
         return;
     }

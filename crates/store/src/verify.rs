@@ -71,6 +71,23 @@ pub enum VerifyError {
     Io(String),
 }
 
+impl VerifyError {
+    /// True where the bytes are at fault: another source may have good ones, and these stay bad. False where nobody
+    /// could or would say what they should be, which may change at any time.
+    pub fn is_of_the_bytes(&self) -> bool {
+        match self {
+            Self::Invalid(_)
+            | Self::TooLarge(_)
+            | Self::Mismatch { .. }
+            | Self::DiffersFromFirst { .. } => true,
+            Self::UnknownToDatabase { .. }
+            | Self::DatabaseUnavailable(_)
+            | Self::DatabaseMisbehaves(_)
+            | Self::Io(_) => false,
+        }
+    }
+}
+
 /// Judges staged files. The only way to make a [`Verified`].
 #[async_trait]
 pub trait Verifier: Send + Sync {

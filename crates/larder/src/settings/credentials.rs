@@ -303,22 +303,10 @@ impl Checks<'_> {
 
 /// A text without a folder in it that is long and has digits, or that begins as tokens do.
 fn may_be_a_secret(path: &Path) -> bool {
-    const BEGINNINGS: [&str; 8] = [
-        "ghp_",
-        "gho_",
-        "ghs_",
-        "ghu_",
-        "github_pat_",
-        "glpat-",
-        "gldt-",
-        "glcbt-",
-    ];
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
         return false;
     };
-    BEGINNINGS
-        .iter()
-        .any(|beginning| name.starts_with(beginning))
+    diagnosis::begins_as_token(name)
         || (name.len() >= 20 && !name.contains('.') && name.contains(|c: char| c.is_ascii_digit()))
 }
 

@@ -1,7 +1,7 @@
 //! One of two equal upstreams breaks while requests run: no client sees it. `cargo xtask bench faults` measures
 //! the same at length.
 use crate::larder;
-use testkit::{Ending, FakeSumdb, FakeUpstream, Fault, Larder, Link, Module, Twins};
+use testkit::{Behaviour, Ending, FakeSumdb, FakeUpstream, Fault, Larder, Link, Module, Twins};
 
 const MODULES: usize = 8;
 /// The first so many are fetched while all is well.
@@ -117,4 +117,23 @@ fn who_asks_again_for_a_large_file_that_was_a_lie_gets_it_from_the_other() {
         assert_eq!((answer.status(), answer.ending), (200, Ending::CutShort));
         fetch(&larder, &twins, &modules[0]);
     }
+}
+
+#[test]
+fn a_large_file_that_broke_off_is_there_as_soon_as_its_database_answers_again() {
+    let module = Module::new("example.com/large", "v1.0.0").incompressible(12 << 20);
+    let path = module.url_path("zip");
+    let upstream = FakeUpstream::builder().without_ranges().start();
+    upstream.add(&module);
+    let (database, sumdb) = database(std::slice::from_ref(&module));
+    let larder = larder().upstream(upstream.url()).sumdb(&sumdb).start();
+    database.misbehave_under("/", Behaviour::normal().status(503, "later\n"));
+    upstream.misbehave(&path, Behaviour::normal().cut_after(10 << 20));
+    let answer = larder.get(&path);
+    assert_eq!((answer.status(), answer.ending), (200, Ending::CutShort));
+
+    upstream.behave();
+    larder.get(&path).expect_status(503);
+    database.behave();
+    larder.get(&path).expect_body(&module.zip());
 }

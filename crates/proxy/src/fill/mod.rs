@@ -284,6 +284,10 @@ impl Fills {
         if joined == Joined::Joined {
             self.inner.parts.metrics.flights_joined.inc();
         }
+        if wanted == Wanted::Whole {
+            // Without a place in the crowd: nobody's bulk waits for the first bytes of one who takes none before the end.
+            return ended(boarded.into_progress(), joined).await;
+        }
         let mut released_before = 0;
         // Who comes to a large file that is under way begins with the next bytes that come. If none do, the transfer is
         // breaking off, and must not take those with it who have nothing of it yet.
@@ -293,9 +297,7 @@ impl Fills {
         loop {
             let now = boarded.progress.borrow_and_update().clone();
             match now {
-                Progress::Arriving(arriving)
-                    if wanted == Wanted::AsItComes && arriving.released_bytes > released_before =>
-                {
+                Progress::Arriving(arriving) if arriving.released_bytes > released_before => {
                     let following = Following::new(arriving, boarded);
                     return Ok(Served::Arriving { following, joined });
                 }
@@ -304,7 +306,7 @@ impl Fills {
                 Progress::Done(Err(failure)) => return Err(failure),
             }
             if boarded.progress.changed().await.is_err() {
-                return Err(Failure::Internal("the fill of this file died".into()));
+                return Err(died());
             }
         }
     }
@@ -556,7 +558,11 @@ impl Fills {
             return;
         }
         let for_how_long = match failure {
-            Failure::Unverified { .. } if self.is_distrusted(key) => REFUSED_TWICE,
+            Failure::Unverified { error, .. }
+                if error.is_of_the_bytes() && self.is_distrusted(key) =>
+            {
+                REFUSED_TWICE
+            }
             failure if failure.is_absence() => self.inner.parts.negative,
             _ => return,
         };
@@ -720,6 +726,23 @@ async fn abandoned(progress: &watch::Sender<Progress>) {
             return;
         }
     }
+}
+
+/// What a flight brings in the end.
+async fn ended(mut progress: watch::Receiver<Progress>, joined: Joined) -> Result<Served, Failure> {
+    let ended = progress.wait_for(|now| matches!(now, Progress::Done(_)));
+    match ended.await.as_deref() {
+        Ok(Progress::Done(Ok(opened))) => Ok(Served::Fetched {
+            opened: opened.clone(),
+            joined,
+        }),
+        Ok(Progress::Done(Err(failure))) => Err(failure.clone()),
+        Ok(Progress::Waiting | Progress::Arriving(_)) | Err(_) => Err(died()),
+    }
+}
+
+fn died() -> Failure {
+    Failure::Internal("the fill of this file died".into())
 }
 
 fn is_of_moved_tag(refusal: &Failure) -> bool {

@@ -318,16 +318,7 @@ impl FillSink {
     /// What a verifier's refusal is to the source.
     fn not_accepted(&self, error: VerifyError) -> SinkError {
         let leads = self.contest.lead().is_some_and(|lead| self.leads(&lead));
-        let another_source_may_help = match &error {
-            VerifyError::Invalid(_)
-            | VerifyError::TooLarge(_)
-            | VerifyError::Mismatch { .. }
-            | VerifyError::DiffersFromFirst { .. } => !leads,
-            VerifyError::UnknownToDatabase { .. }
-            | VerifyError::DatabaseUnavailable(_)
-            | VerifyError::DatabaseMisbehaves(_)
-            | VerifyError::Io(_) => false,
-        };
+        let another_source_may_help = error.is_of_the_bytes() && !leads;
         let text = error.to_string();
         let module = &self.contest.key.module;
         self.contest.refused(Failure::Unverified {
