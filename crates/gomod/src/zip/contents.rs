@@ -27,6 +27,15 @@ pub(super) fn hash_all<R: ReadAt + ?Sized>(
     let mut order: Vec<usize> = (0..entries.len()).collect();
     let offset_of = |&index: &usize| entries.get(index).map(|entry| entry.header_offset);
     order.sort_by_key(offset_of);
+    // Each file is read up to where the next one begins, so none may begin beyond the last of them.
+    if let Some(entry) = order.last().and_then(|&index| entries.get(index))
+        && entry.header_offset >= directory_offset
+    {
+        return Err(invalid_entry(
+            entry.name,
+            "it begins at the directory or beyond",
+        ));
+    }
 
     let mut digests = vec![Sha256([0; 32]); entries.len()];
     let mut reader = EntryReader::new(archive);

@@ -287,8 +287,14 @@ fn files_may_not_overlap() {
     );
     changed(
         |a| a.entries[1].offset = Some(u32::MAX - 1),
-        "bytes after it",
+        "at the directory or beyond",
     );
+    // The file before it would have room for more bytes than the archive has.
+    let endless = |a: &mut Archive| {
+        a.entries[0].both(|header| (header.compressed, header.uncompressed) = (1 << 20, 1 << 20));
+        a.entries[1].offset = Some(u32::MAX - 1);
+    };
+    changed(endless, "at the directory or beyond");
     changed(|a| a.entries[0].local.extra = vec![0; 4], "");
     // The second header lies in the first one's extra field.
     let inside = |a: &mut Archive| a.entries[1].offset = Some(20);
@@ -470,7 +476,7 @@ fn sizes_of_64_bits_are_read_where_they_are_marked() {
         a.entries[1].offset = Some(u32::MAX);
         a.entries[1].central.extra = field(&[u64::MAX]);
     };
-    changed(huge, "bytes after it");
+    changed(huge, "at the directory or beyond");
 }
 
 #[test]
