@@ -14,6 +14,7 @@ use crate::{Outcome, repository};
 const MAY_USE: &[(&str, &[&str])] = &[
     ("diagnosis", &[]),
     ("gomod", &[]),
+    ("heap", &[]),
     ("store", &["gomod"]),
     // One catalogue of causes for what a log shows and what a probe sees.
     ("tlsdoctor", &["diagnosis"]),
@@ -24,6 +25,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &[
             "diagnosis",
             "gomod",
+            "heap",
             "store",
             "source",
             "proxy",
@@ -103,6 +105,12 @@ const WALLS: &[Wall] = &[
         within: "crates/diagnosis/src/",
         allowed: &[],
         reason: "`diagnosis` turns text into findings: no IO, no clock, nothing printed",
+    },
+    Wall {
+        words: &["unsafe {", "unsafe_code"],
+        within: "crates/",
+        allowed: &["crates/heap/"],
+        reason: "`heap` holds the one piece of unsafe code",
     },
     Wall {
         words: &["todo!", "unimplemented!", "TODO", "FIXME", "#[ignore"],

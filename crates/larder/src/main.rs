@@ -24,6 +24,7 @@ use settings::environment::Environment;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    heap::one_arena_a_core();
     let environment = Environment::of_process();
     let action = match command_line::parse(std::env::args_os()) {
         Ok(action) => action,

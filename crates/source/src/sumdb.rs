@@ -6,6 +6,7 @@
 //! Whether a module's name may be said to a database is decided before anyone comes here
 //! ([`privacy`](crate::privacy)); what is done about a wrong hash, behind.
 
+mod behind;
 mod database;
 mod mirror;
 mod state;
@@ -58,6 +59,8 @@ pub trait ChecksumSource: Send + Sync {
     async fn lookup(&self, module: &ModuleVersion) -> Result<Checksums, ChecksumError>;
     /// Its name.
     fn name(&self) -> &str;
+    /// Waits until what the lookups so far brought is kept, so that a later process need not ask again.
+    async fn settled(&self);
 }
 
 #[cfg(test)]

@@ -52,9 +52,8 @@ mod commit;
 mod doubt;
 mod journal;
 
-use crate::folder::{
-    Durable, WorkFolder, blocking, create_folders, is_absence, read_if_there, sync_folder,
-};
+use crate::at_once::Access;
+use crate::folder::{Durable, WorkFolder, blocking, create_folders, is_absence, sync_folder};
 use crate::{
     Body, Committed, FILE_KINDS, FileKey, FileRecord, Namespace, Opened, Record, Store, StoreError,
     Tier, Verified, layout,
@@ -69,7 +68,7 @@ use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -98,6 +97,8 @@ struct CacheFolder {
     /// Locked by the batch that runs.
     journals: Mutex<Journals>,
     doubts: Doubts,
+    /// How far the reactor may look by itself.
+    at_once: Access,
 }
 
 impl DiskStore {
@@ -112,6 +113,7 @@ impl DiskStore {
             waiting: commit::Waiting::default(),
             journals: Mutex::new(Journals::new(dir)),
             doubts: Doubts::new(left),
+            at_once: Access::on_the_reactor(dir),
         });
         Ok(Self {
             handle: Arc::new(Handle {
@@ -132,7 +134,9 @@ impl DiskStore {
         namespace: Namespace,
         module: &ModuleVersion,
     ) -> Result<Option<Record>, StoreError> {
-        self.handle.folder.record(namespace, module)
+        self.handle
+            .folder
+            .record(namespace, module, Access::Patient)
     }
 
     /// Opens the file that has the name, whoever vouches for it; `None` where there is none. Blocks.
@@ -155,6 +159,23 @@ impl DiskStore {
         self.handle.folder.move_away(key, file, to)
     }
 
+    /// What needs no wait for the disk; `None` where it does. A file in doubt must be hashed first, which takes
+    /// longer than the reactor has.
+    fn at_once<T>(
+        &self,
+        module: &ModuleVersion,
+        look: impl FnOnce(&CacheFolder, Access) -> Result<T, StoreError>,
+    ) -> Option<Result<T, StoreError>> {
+        let folder = &self.handle.folder;
+        if folder.doubts.of(module).is_some() {
+            return None;
+        }
+        match look(folder, folder.at_once) {
+            Err(StoreError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => None,
+            answer => Some(answer.map_err(|error| error.in_folder(&folder.dir))),
+        }
+    }
+
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&CacheFolder) -> Result<T, StoreError> + Send + 'static,
@@ -167,8 +188,13 @@ impl DiskStore {
 #[async_trait]
 impl Store for DiskStore {
     async fn open(&self, key: &FileKey) -> Result<Option<Opened>, StoreError> {
+        let open = |folder: &CacheFolder, access| folder.open(key, access);
+        if let Some(answer) = self.at_once(&key.module, open) {
+            return answer;
+        }
         let key = key.clone();
-        self.run(move |folder| folder.open(&key)).await
+        self.run(move |folder| folder.open(&key, Access::Patient))
+            .await
     }
     async fn commit(&self, file: Arc<Verified>) -> Result<Committed, StoreError> {
         commit::commit(&self.handle.folder, file).await
@@ -178,8 +204,12 @@ impl Store for DiskStore {
         namespace: Namespace,
         module: &ModuleVersion,
     ) -> Result<Option<Record>, StoreError> {
+        let read = |folder: &CacheFolder, access| folder.record(namespace, module, access);
+        if let Some(answer) = self.at_once(module, read) {
+            return answer;
+        }
         let module = module.clone();
-        self.run(move |folder| folder.record(namespace, &module))
+        self.run(move |folder| folder.record(namespace, &module, Access::Patient))
             .await
     }
     async fn versions(
@@ -227,16 +257,16 @@ fn prepare(dir: &Path) -> io::Result<Arc<WorkFolder>> {
 }
 
 impl CacheFolder {
-    fn open(&self, key: &FileKey) -> Result<Option<Opened>, StoreError> {
+    fn open(&self, key: &FileKey, access: Access) -> Result<Option<Opened>, StoreError> {
         let path = layout::file(&self.dir, key);
         // A name that changes hands while it is being looked at is rare; one that always does is not ours.
         for _ in 0..8 {
-            let file = match fs::File::open(&path) {
-                Ok(file) => file.into_parts().0,
+            let file = match access.open(&path) {
+                Ok(file) => file,
                 Err(error) if is_absence(&error) => return Ok(None),
                 Err(error) => return Err(error.into()),
             };
-            let (record, in_doubt) = self.record_with_doubt(key.namespace, &key.module)?;
+            let (record, in_doubt) = self.record_with_doubt(key.namespace, &key.module, access)?;
             let metadata = file.metadata()?;
             if metadata.nlink() == 0 {
                 continue;
@@ -251,7 +281,7 @@ impl CacheFolder {
                 return Ok(None);
             }
             return Ok(Some(Opened {
-                body: read_small(file, remembered.len_bytes)?,
+                body: read_small(file, remembered.len_bytes, access)?,
                 len_bytes: remembered.len_bytes,
                 sha256: remembered.sha256,
                 source: remembered.source.as_str().into(),
@@ -266,8 +296,9 @@ impl CacheFolder {
         &self,
         namespace: Namespace,
         module: &ModuleVersion,
+        access: Access,
     ) -> Result<Option<Record>, StoreError> {
-        self.record_with_doubt(namespace, module)
+        self.record_with_doubt(namespace, module, access)
             .map(|(record, _)| record)
     }
 
@@ -276,11 +307,12 @@ impl CacheFolder {
         &self,
         namespace: Namespace,
         module: &ModuleVersion,
+        access: Access,
     ) -> Result<(Option<Record>, bool), StoreError> {
         // Before the file is read: it is right when the doubt is gone.
         let doubt = self.doubts.of(module);
         let path = layout::record(&self.dir, namespace, module);
-        let written = match read_if_there(&path)? {
+        let written = match access.read_if_there(&path)? {
             Some(json) => Record::from_json(&path, &json).map(Some),
             None => Ok(None),
         };
@@ -421,11 +453,14 @@ impl CacheFolder {
     }
 }
 
-/// Tells one file from another that has or had its name.
+/// Tells one file from another that has or had its name. The number of an inode is given away again as soon as its file
+/// is gone, so the time of its last change belongs to it: that of a file that was put in place since is later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FileIdentity {
     device: u64,
     inode: u64,
+    /// Seconds and nanoseconds.
+    changed_at: (i64, i64),
 }
 
 impl FileIdentity {
@@ -433,6 +468,7 @@ impl FileIdentity {
         Self {
             device: metadata.dev(),
             inode: metadata.ino(),
+            changed_at: (metadata.ctime(), metadata.ctime_nsec()),
         }
     }
 }
@@ -458,11 +494,11 @@ fn is_complete(dir: &Path, key: &FileKey) -> bool {
     })
 }
 
-fn read_small(file: File, len_bytes: u64) -> io::Result<Body> {
+fn read_small(file: File, len_bytes: u64, access: Access) -> io::Result<Body> {
     match usize::try_from(len_bytes) {
         Ok(len) if len_bytes <= READ_AT_ONCE_BYTES => {
             let mut bytes = vec![0; len];
-            file.read_exact_at(&mut bytes, 0)?;
+            access.read_exact(&file, &mut bytes)?;
             Ok(Body::Bytes(Bytes::from(bytes)))
         }
         _ => Ok(Body::File(Arc::new(file))),

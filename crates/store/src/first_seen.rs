@@ -8,6 +8,7 @@ use crate::folder::{blocking, create_folders, is_absence};
 use crate::{Namespace, StoreError, layout};
 use fs_err as fs;
 use gomod::{ModulePath, ModuleVersion, Version};
+use parking_lot::Mutex;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use std::collections::hash_map::Entry;
@@ -16,6 +17,7 @@ use std::fmt::Write as _;
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
+use tokio::sync::oneshot;
 
 /// Versions that are remembered in memory over all modules, so that noting a list which says nothing
 /// new costs no file access.
@@ -26,6 +28,18 @@ const REMEMBERED_VERSIONS: u64 = 200_000;
 pub struct FirstSeen {
     dir: Arc<Path>,
     remembered: Arc<Cache<(Namespace, ModulePath), Arc<Seen>, ByVersions>>,
+    waiting: Arc<Mutex<Vec<Note>>>,
+    /// Held by who writes down what waits, for all.
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// Versions of a module that are to be written down.
+#[derive(Debug)]
+struct Note {
+    key: (Namespace, ModulePath),
+    versions: HashSet<Version>,
+    now: jiff::Timestamp,
+    written: oneshot::Sender<Result<(), StoreError>>,
 }
 
 /// A module's times as its file had them.
@@ -57,6 +71,8 @@ impl FirstSeen {
         Ok(Self {
             dir: dir.into(),
             remembered: Arc::new(Cache::with_weighter(4096, versions, ByVersions)),
+            waiting: Arc::default(),
+            turn: Arc::default(),
         })
     }
 
@@ -82,15 +98,39 @@ impl FirstSeen {
         if new.is_empty() {
             return Ok(());
         }
-        let this = self.clone();
-        blocking(move || {
-            let path = layout::seen(&this.dir, namespace, &key.1);
-            let seen = append(&path, new, now)
-                .map_err(|error| StoreError::Io(error).in_folder(&this.dir))?;
-            this.remembered.insert(key, Arc::new(seen));
-            Ok(())
-        })
-        .await
+        let (written, answer) = oneshot::channel();
+        self.waiting.lock().push(Note {
+            key,
+            versions: new,
+            now,
+            written,
+        });
+        // The files of a batch of commits come here at once: whoever has the turn writes for all that wait by then.
+        let turn = self.turn.lock().await;
+        let waiting = std::mem::take(&mut *self.waiting.lock());
+        if !waiting.is_empty() {
+            let this = self.clone();
+            blocking(move || {
+                this.write(waiting);
+                Ok(())
+            })
+            .await?;
+        }
+        drop(turn);
+        let died = |_| Err(io::Error::other("the writer of this note died").into());
+        answer.await.unwrap_or_else(died)
+    }
+
+    fn write(&self, notes: Vec<Note>) {
+        for note in notes {
+            let (namespace, module_path) = &note.key;
+            let path = layout::seen(&self.dir, *namespace, module_path);
+            let written = append(&path, note.versions, note.now)
+                .map(|seen| self.remembered.insert(note.key, Arc::new(seen)))
+                .map_err(|error| StoreError::Io(error).in_folder(&self.dir));
+            // Whoever asked may be gone.
+            drop(note.written.send(written));
+        }
     }
 
     /// When the version was first seen.

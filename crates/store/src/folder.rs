@@ -4,6 +4,7 @@
 //! [`crate::layout`] for the names.
 
 use crate::StoreError;
+use crate::at_once::Access;
 use fs_err as fs;
 use std::fs::{File, TryLockError};
 use std::io::{self, Write as _};
@@ -32,11 +33,7 @@ pub(crate) fn is_absence(error: &io::Error) -> bool {
 
 /// The file's bytes; `None` where it is not there.
 pub(crate) fn read_if_there(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if is_absence(&error) => Ok(None),
-        Err(error) => Err(error),
-    }
+    Access::Patient.read_if_there(path)
 }
 
 /// Makes the names in a folder durable.

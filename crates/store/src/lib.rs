@@ -6,6 +6,7 @@
 //! first-seen times, and the checksum database's data.
 
 pub mod answers;
+pub mod at_once;
 pub mod check;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;

@@ -1,8 +1,9 @@
 //! The checksum database's data on disk: full tiles and lookups for ever, and the signed tree head.
 //!
 //! Used by the checksum-database client of `source`, which verifies what it reads here like what comes
-//! over the network. All calls block on file IO.
+//! over the network. All calls block on file IO but [`SumdbFiles::read_at_once`].
 
+use crate::at_once::Access;
 use crate::folder::{Durable, WorkFolder, create_folders, read_if_there};
 use crate::sealed::{seal, unseal};
 use crate::{StoreError, layout};
@@ -19,6 +20,8 @@ pub struct SumdbFiles {
     dir: Arc<Path>,
     folder: Arc<Path>,
     work: Arc<WorkFolder>,
+    /// How far the reactor may look by itself.
+    at_once: Access,
 }
 
 /// What became of [`SumdbFiles::swap_head`].
@@ -45,6 +48,7 @@ impl SumdbFiles {
             .map_err(|error| StoreError::unusable(dir, &error))?;
         Ok(Self {
             dir: dir.into(),
+            at_once: Access::on_the_reactor(&folder),
             folder: folder.into(),
             work,
         })
@@ -53,7 +57,19 @@ impl SumdbFiles {
     /// A tile or lookup by its protocol path (`tile/8/0/003`, `lookup/rsc.io/quote@v1.5.2`). One that a
     /// loss of power tore is absent.
     pub fn read(&self, file: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        let Some(mut sealed) = read_if_there(&self.path(file)?)? else {
+        self.read_by(file, Access::Patient)
+    }
+
+    /// As [`Self::read`], where it needs no wait for the disk; `None` where it does. Does not block.
+    pub fn read_at_once(&self, file: &str) -> Option<Result<Option<Vec<u8>>, StoreError>> {
+        match self.read_by(file, self.at_once) {
+            Err(StoreError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => None,
+            answer => Some(answer),
+        }
+    }
+
+    fn read_by(&self, file: &str, access: Access) -> Result<Option<Vec<u8>>, StoreError> {
+        let Some(mut sealed) = access.read_if_there(&self.path(file)?)? else {
             return Ok(None);
         };
         Ok(unseal::<About>(&sealed).map(|(About {}, body_from)| sealed.split_off(body_from)))

@@ -42,6 +42,11 @@ impl SumdbState for Kept {
         self.0.read(file).map_err(state_error)
     }
 
+    fn read_at_once(&self, file: &str) -> Option<Result<Option<Vec<u8>>, StateError>> {
+        let read = self.0.read_at_once(file)?;
+        Some(read.map_err(state_error))
+    }
+
     fn write(&self, file: &str, bytes: &[u8]) -> Result<(), StateError> {
         self.0.write(file, bytes).map_err(state_error)
     }

@@ -347,7 +347,7 @@ impl Fills {
         })
     }
 
-    /// Waits until every file that was handed out is stored. Fills that are still fetching are not
+    /// Waits until every file that was handed out is stored, and what vouched for it is kept. Fills that are still fetching are not
     /// waited for: their next client begins them anew.
     pub(crate) async fn settled(&self) {
         loop {
@@ -356,9 +356,12 @@ impl Fills {
             let committing =
                 |flight: &Flight| matches!(&*flight.progress.borrow(), Progress::Done(Ok(_)));
             if !self.inner.flights.lock().values().any(committing) {
-                return;
+                break;
             }
             landed.await;
+        }
+        if let Some(checksums) = &self.inner.parts.checksums {
+            checksums.settled().await;
         }
     }
 

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use store::at_once;
 
 /// Bytes read at once: large enough that a transfer is few system calls.
 pub const CHUNK_BYTES: u64 = 256 << 10;
@@ -26,7 +27,7 @@ pub async fn read_chunk(file: &Arc<File>, position: u64, end: u64) -> std::io::R
     let mut buffer = Buffer::take();
     let wanted = usize::try_from(end.saturating_sub(position).min(buffer.most_bytes()))
         .expect("a chunk's size fits in memory");
-    if let Some(read) = read_cached(file, buffer.room(wanted), position) {
+    if let Some(read) = at_once::read(file, buffer.room(wanted), position) {
         return Ok(buffer.filled(read?));
     }
     let file = file.clone();
@@ -137,25 +138,7 @@ impl Drop for Buffer {
 
 /// Whether the page cache holds the byte at `position`. True at the end of a file.
 pub(super) fn is_cached(file: &File, position: u64) -> bool {
-    read_cached(file, &mut [0], position).is_some()
-}
-
-/// Reads what the page cache holds; `None` where it would have to wait for the disk.
-#[cfg(target_os = "linux")]
-fn read_cached(file: &File, buffer: &mut [u8], position: u64) -> Option<std::io::Result<usize>> {
-    use rustix::io::{Errno, ReadWriteFlags, preadv2};
-    let mut slices = [std::io::IoSliceMut::new(buffer)];
-    match preadv2(file, &mut slices, position, ReadWriteFlags::NOWAIT) {
-        Ok(read) => Some(Ok(read)),
-        // Some file systems don't know the flag; then every read goes to the pool.
-        Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::INTR | Errno::NOSYS) => None,
-        Err(error) => Some(Err(error.into())),
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn read_cached(_: &File, _: &mut [u8], _: u64) -> Option<std::io::Result<usize>> {
-    None
+    at_once::read(file, &mut [0], position).is_some()
 }
 
 #[cfg(test)]

@@ -4,8 +4,10 @@
 //! one that is known. A newer head is written down before anything is believed because of it, so that
 //! a database cannot show another history after a restart.
 
+use super::behind::Behind;
 use super::{
-    ChecksumError, ChecksumSource, Checksums, SumdbState, SumdbTransport, Swapped, TransportError,
+    ChecksumError, ChecksumSource, Checksums, StateError, SumdbState, SumdbTransport, Swapped,
+    TransportError,
 };
 use crate::flights::Flights;
 use async_trait::async_trait;
@@ -56,6 +58,7 @@ impl Database {
         Self(Arc::new(Client {
             verifier,
             transport,
+            behind: Behind::new(Arc::clone(&state)),
             state,
             timeline: RwLock::default(),
             loaded: OnceCell::new(),
@@ -78,6 +81,9 @@ impl ChecksumSource for Database {
     }
     fn name(&self) -> &str {
         self.0.verifier.name()
+    }
+    async fn settled(&self) {
+        self.0.behind.settled().await;
     }
 }
 
@@ -121,6 +127,7 @@ pub(super) struct Client {
     pub(super) verifier: Verifier,
     pub(super) transport: Arc<dyn SumdbTransport>,
     state: Arc<dyn SumdbState>,
+    pub(super) behind: Arc<Behind>,
     timeline: RwLock<Arc<Newest>>,
     loaded: OnceCell<()>,
     /// Held by who moves the timeline forward.
@@ -219,7 +226,7 @@ impl Client {
             })?;
         let mut proven = self.prove(module, answer).await?;
         proven.is_kept = false;
-        self.keep(vec![(file, proven.answer.to_vec())]).await;
+        self.behind.keep([(file, proven.answer.to_vec())]);
         Ok(Arc::new(proven))
     }
 
@@ -486,13 +493,11 @@ impl Client {
             match proof.check(tiles) {
                 Ok(tiles) => {
                     let files = tiles.brought().iter().zip(is_new);
-                    self.keep(
+                    self.behind.keep(
                         files
                             .filter(|((tile, _), is_new)| *is_new && !tile.is_partial())
-                            .map(|((tile, data), _)| (tile.path(), data.to_vec()))
-                            .collect(),
-                    )
-                    .await;
+                            .map(|((tile, data), _)| (tile.path(), data.to_vec())),
+                    );
                     return Ok(tiles);
                 }
                 Err(error) if freshly == Freshly::Yes => return Err(self.misbehaves(error)),
@@ -502,45 +507,88 @@ impl Client {
         Err(self.unavailable("no tiles"))
     }
 
+    /// Tiles from memory, from what is kept, or from the database.
     async fn bring(
         self: &Arc<Self>,
         tiles: &[Tile],
         freshly: Freshly,
     ) -> Result<Vec<Brought>, ChecksumError> {
+        let mut brought: Vec<Option<Brought>> = match freshly {
+            Freshly::No => self.kept_tiles(tiles).await,
+            Freshly::Yes => vec![None; tiles.len()],
+        };
         let flights: Vec<_> = tiles
             .iter()
-            .map(|tile| {
-                self.tile_flights.join((*tile, freshly), || {
+            .zip(&mut brought)
+            .filter(|(_, brought)| brought.is_none())
+            .map(|(tile, place)| {
+                let flight = self.tile_flights.join((*tile, freshly), || {
                     let (client, tile) = (Arc::clone(self), *tile);
-                    async move { client.bring_one(tile, freshly).await }
-                })
+                    async move { client.ask_for_tile(tile, freshly).await }
+                });
+                (flight, place)
             })
             .collect();
-        let mut brought = Vec::with_capacity(flights.len());
-        for flight in flights {
+        for (flight, place) in flights {
             let tile = flight
                 .landed()
                 .await
                 .ok_or_else(|| self.unavailable("a tile's request died"))?;
-            brought.push(tile.map_err(|error| self.unavailable(error))?);
+            *place = Some(tile.map_err(|error| self.unavailable(error))?);
         }
-        Ok(brought)
+        Ok(brought.into_iter().flatten().collect())
     }
 
-    async fn bring_one(&self, tile: Tile, freshly: Freshly) -> Result<Brought, TransportError> {
-        let width = tile.hash_bytes();
-        if freshly == Freshly::No {
-            let in_memory = self.proven_tile(&self.newest(), &tile);
-            let kept = match in_memory {
-                Some(data) => Some(data),
-                None => self.read(&tile.full().path()).await.map(Arc::from),
-            };
-            if let Some(data) = kept.as_ref().and_then(|data| data.get(..width)) {
-                return Ok(Brought {
-                    data: data.into(),
-                    is_kept: true,
-                });
+    /// Those of the tiles that are in memory or kept, each in its place. The files that can't be read at once are read
+    /// on one trip off the reactor.
+    async fn kept_tiles(&self, tiles: &[Tile]) -> Vec<Option<Brought>> {
+        let newest = self.newest();
+        let mut found: Vec<Option<TileData>> = Vec::with_capacity(tiles.len());
+        let mut unread = Vec::new();
+        for (index, tile) in tiles.iter().enumerate() {
+            let mut data = self.proven_tile(&newest, tile);
+            if data.is_none() {
+                let file = tile.full().path();
+                match self.state.read_at_once(&file) {
+                    Some(read) => data = readable(&file, read).map(Arc::from),
+                    None => unread.push((index, file)),
+                }
             }
+            found.push(data);
+        }
+        if !unread.is_empty() {
+            let state = Arc::clone(&self.state);
+            let read = move || -> Vec<_> {
+                let read_one = |(index, file): (usize, String)| (index, read_kept(&*state, &file));
+                unread.into_iter().map(read_one).collect()
+            };
+            for (index, kept) in self.blocking(read).await.unwrap_or_default() {
+                if let Some(found) = found.get_mut(index) {
+                    *found = kept.map(Arc::from);
+                }
+            }
+        }
+        let wide_enough = |(found, tile): (Option<TileData>, &Tile)| {
+            let data = found?.get(..tile.hash_bytes())?.into();
+            Some(Brought {
+                data,
+                is_kept: true,
+            })
+        };
+        found.into_iter().zip(tiles).map(wide_enough).collect()
+    }
+
+    async fn ask_for_tile(&self, tile: Tile, freshly: Freshly) -> Result<Brought, TransportError> {
+        let width = tile.hash_bytes();
+        // Another flight may have landed while the files were looked for.
+        if freshly == Freshly::No
+            && let Some(data) = self.proven_tile(&self.newest(), &tile)
+            && let Some(data) = data.get(..width)
+        {
+            return Ok(Brought {
+                data: data.into(),
+                is_kept: true,
+            });
         }
         let mut answer = self.get(&format!("/{}", tile.path())).await;
         if tile.is_partial() && matches!(answer, Err(TransportError::Absent { .. })) {
@@ -617,30 +665,11 @@ impl Client {
 
     /// A kept file.
     pub(super) async fn read(&self, file: &str) -> Option<Vec<u8>> {
-        let (state, name) = (Arc::clone(&self.state), file.to_owned());
-        match self.blocking(move || state.read(&name)).await? {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                tracing::warn!(%error, file, "cannot read what is kept of the checksum database");
-                None
-            }
+        if let Some(read) = self.state.read_at_once(file) {
+            return readable(file, read);
         }
-    }
-
-    /// Keeps files; a failure costs a later request and nothing else.
-    async fn keep(&self, files: Vec<(String, Vec<u8>)>) {
-        if files.is_empty() {
-            return;
-        }
-        let state = Arc::clone(&self.state);
-        self.blocking(move || {
-            for (file, bytes) in files {
-                if let Err(error) = state.write(&file, &bytes) {
-                    tracing::warn!(%error, file, "cannot keep data of the checksum database");
-                }
-            }
-        })
-        .await;
+        let (state, file) = (Arc::clone(&self.state), file.to_owned());
+        self.blocking(move || read_kept(&*state, &file)).await?
     }
 
     async fn blocking<R: Send + 'static>(
@@ -662,8 +691,11 @@ impl Client {
         );
         tracing::error!(database = self.verifier.name(), "{text}");
         *self.fork.write() = Some(text.as_str().into());
-        self.keep(vec![(FORK_FILE.to_owned(), text.clone().into_bytes())])
-            .await;
+        let (state, evidence) = (Arc::clone(&self.state), text.clone());
+        let written = self.blocking(move || state.write(FORK_FILE, evidence.as_bytes()));
+        if let Some(Err(error)) = written.await {
+            tracing::error!(%error, "cannot keep the evidence against the checksum database");
+        }
         ChecksumError::Misbehaves(text)
     }
 
@@ -679,6 +711,19 @@ impl Client {
     fn misbehaves(&self, reason: impl std::fmt::Display) -> ChecksumError {
         ChecksumError::Misbehaves(format!("{}: {reason}", self.verifier.name()))
     }
+}
+
+/// Reads a kept file; blocks.
+fn read_kept(state: &dyn SumdbState, file: &str) -> Option<Vec<u8>> {
+    readable(file, state.read(file))
+}
+
+/// One that can't be read is asked for again.
+fn readable(file: &str, read: Result<Option<Vec<u8>>, StateError>) -> Option<Vec<u8>> {
+    read.unwrap_or_else(|error| {
+        tracing::warn!(%error, file, "cannot read what is kept of the checksum database");
+        None
+    })
 }
 
 /// Waits for a turn, and not for ever: a database that answers nobody must not keep everybody.

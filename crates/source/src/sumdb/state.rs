@@ -4,10 +4,12 @@ use std::collections::HashMap;
 
 /// The files of one database: tiles and lookups by their protocol path, and the signed tree head.
 ///
-/// The methods may block; they are called on threads that are meant for it.
+/// The methods may block but for [`SumdbState::read_at_once`]; they are called on threads that are meant for it.
 pub trait SumdbState: Send + Sync {
     /// A file by its name: `tile/8/0/003`, `lookup/rsc.io/quote@v1.5.2`.
     fn read(&self, file: &str) -> Result<Option<Vec<u8>>, StateError>;
+    /// As [`Self::read`], where it needs no wait; `None` where it may. Does not block.
+    fn read_at_once(&self, file: &str) -> Option<Result<Option<Vec<u8>>, StateError>>;
     /// Keeps a file: whole or not at all.
     fn write(&self, file: &str, bytes: &[u8]) -> Result<(), StateError>;
     /// The signed tree head; empty where there is none yet.
@@ -40,6 +42,9 @@ pub struct MemoryState {
 impl SumdbState for MemoryState {
     fn read(&self, file: &str) -> Result<Option<Vec<u8>>, StateError> {
         Ok(self.files.lock().get(file).cloned())
+    }
+    fn read_at_once(&self, file: &str) -> Option<Result<Option<Vec<u8>>, StateError>> {
+        Some(self.read(file))
     }
     fn write(&self, file: &str, bytes: &[u8]) -> Result<(), StateError> {
         self.files.lock().insert(file.to_owned(), bytes.to_vec());

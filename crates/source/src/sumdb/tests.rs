@@ -65,6 +65,12 @@ async fn must_know(database: &Database, module: &ModuleVersion) {
     assert_eq!(checksums.database, database.name());
 }
 
+/// As the process of a server that is stopped in good order.
+async fn must_know_and_stop(database: Database, module: &ModuleVersion) {
+    must_know(&database, module).await;
+    database.settled().await;
+}
+
 async fn must_shout(database: &Database, module: &ModuleVersion) -> String {
     match database.lookup(module).await {
         Err(ChecksumError::Misbehaves(text)) => text,
@@ -272,7 +278,7 @@ async fn a_fork_is_shouted_and_never_forgotten() {
     );
 
     // What was proven before stays proven; nothing new is believed, after a restart neither.
-    must_know(&database, &before).await;
+    must_know_and_stop(database, &before).await;
     let restarted = client(&fake, &state);
     must_know(&restarted, &before).await;
     assert_eq!(must_shout(&restarted, &after).await, text);
@@ -328,7 +334,7 @@ async fn what_was_looked_up_once_is_proven_again_offline_after_a_restart() {
     fake.show_heads_of(Some(400));
     must_know(&database, &modules[3]).await;
     fake.show_heads_of(None);
-    must_know(&database, &modules[599]).await;
+    must_know_and_stop(database, &modules[599]).await;
 
     fake.fail_with(Some(500));
     let asked = fake.requests("");
@@ -342,12 +348,54 @@ async fn what_was_looked_up_once_is_proven_again_offline_after_a_restart() {
     ));
 }
 
+/// What is kept lies on a disk that has to be waited for, each time.
+#[tokio::test]
+async fn what_is_kept_on_a_slow_disk_is_asked_of_nobody_else() {
+    struct Slow(Arc<MemoryState>);
+    impl SumdbState for Slow {
+        fn read(&self, file: &str) -> Result<Option<Vec<u8>>, StateError> {
+            self.0.read(file)
+        }
+        fn read_at_once(&self, _: &str) -> Option<Result<Option<Vec<u8>>, StateError>> {
+            None
+        }
+        fn write(&self, file: &str, bytes: &[u8]) -> Result<(), StateError> {
+            self.0.write(file, bytes)
+        }
+        fn head(&self) -> Result<Vec<u8>, StateError> {
+            self.0.head()
+        }
+        fn swap_head(&self, old: &[u8], new: &[u8]) -> Result<Swapped, StateError> {
+            self.0.swap_head(old, new)
+        }
+    }
+    let (fake, state) = (fake(), Arc::new(MemoryState::default()));
+    let modules: Vec<_> = (0..600)
+        .map(|id| add(&fake, &format!("example.com/m{id}")))
+        .collect();
+    let slow = || {
+        Database::new(
+            Verifier::parse(&fake.verifier_key()).unwrap(),
+            Arc::new(Direct(fake.clone())),
+            Arc::new(Slow(Arc::clone(&state))),
+        )
+    };
+    let database = slow();
+    must_know(&database, &modules[3]).await;
+    must_know_and_stop(database, &modules[300]).await;
+    let asked = fake.requests("");
+    let restarted = slow();
+    must_know(&restarted, &modules[3]).await;
+    must_know(&restarted, &modules[300]).await;
+    assert_eq!(fake.requests(""), asked);
+}
+
 #[tokio::test]
 async fn a_damaged_kept_file_is_asked_for_again() {
     let (fake, state) = (fake(), Arc::new(MemoryState::default()));
     let known = add(&fake, "example.com/known");
     fake.grow(600);
-    must_know(&client(&fake, &state), &known).await;
+    must_know_and_stop(client(&fake, &state), &known).await;
     for file in [
         "tile/8/0/000",
         "tile/edge/0",
@@ -355,7 +403,7 @@ async fn a_damaged_kept_file_is_asked_for_again() {
         "lookup/example.com/known@v1.0.0",
     ] {
         state.write(file, &[1; 8192]).unwrap();
-        must_know(&client(&fake, &state), &known).await;
+        must_know_and_stop(client(&fake, &state), &known).await;
     }
     assert_ne!(state.read("tile/8/0/000").unwrap().unwrap(), [1; 8192]);
 }
@@ -485,6 +533,9 @@ async fn a_full_disk_does_not_stop_lookups_and_moves_nothing() {
         fn read(&self, file: &str) -> Result<Option<Vec<u8>>, StateError> {
             self.0.read(file)
         }
+        fn read_at_once(&self, _: &str) -> Option<Result<Option<Vec<u8>>, StateError>> {
+            None
+        }
         fn write(&self, _: &str, _: &[u8]) -> Result<(), StateError> {
             Err(StateError("no space left".into()))
         }
@@ -513,6 +564,7 @@ async fn clients_are_served_what_is_kept_and_stale_heads_when_the_database_is_do
     let (fake, state) = (fake(), Arc::new(MemoryState::default()));
     fake.fail_with(Some(500));
     let ask = async |mirror: &SumdbMirror, request: SumdbRequest| mirror.answer(&request).await;
+    let database = client(&fake, &state);
     let fresh = || SumdbMirror::new(&client(&fake, &state));
     let tile = |path: &str| SumdbRequest::Tile(Tile::parse_path(path).unwrap());
     assert!(matches!(
@@ -523,7 +575,7 @@ async fn clients_are_served_what_is_kept_and_stale_heads_when_the_database_is_do
     let known = add(&fake, "example.com/known");
     fake.grow(599);
 
-    let mirror = fresh();
+    let mirror = SumdbMirror::new(&database);
     assert!(ask(&mirror, SumdbRequest::Supported).await.is_ok());
     let latest = ask(&mirror, SumdbRequest::Latest).await.unwrap();
     assert_eq!(latest.body, fake.signed_head());
@@ -534,6 +586,7 @@ async fn clients_are_served_what_is_kept_and_stale_heads_when_the_database_is_do
     let full = ask(&mirror, tile("tile/8/0/000")).await.unwrap();
     assert_eq!(full.body, fake.answer("tile/8/0/000").1);
     assert!(full.max_age > Duration::from_secs(30 * 24 * 3600));
+    database.settled().await;
 
     fake.fail_with(Some(500));
     let asked = fake.requests("");

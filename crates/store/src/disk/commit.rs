@@ -6,6 +6,7 @@
 
 use super::journal::Entry;
 use super::{CacheFolder, is_complete, remove_if_there};
+use crate::at_once::Access;
 use crate::folder::{Durable, WorkFile};
 use crate::staging::StagedPlace;
 use crate::{Committed, FileKey, FileRecord, Namespace, Record, StoreError, Verified, layout};
@@ -302,7 +303,7 @@ impl CacheFolder {
         let version = match changed.entry(name) {
             std::collections::btree_map::Entry::Occupied(there) => there.into_mut(),
             std::collections::btree_map::Entry::Vacant(place) => {
-                let record = self.record(key.namespace, &key.module)?;
+                let record = self.record(key.namespace, &key.module, Access::Patient)?;
                 place.insert(Changed {
                     record: record.unwrap_or_default(),
                     files: Vec::new(),

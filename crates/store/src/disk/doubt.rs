@@ -7,6 +7,7 @@
 
 use super::journal::{Entry, Left, forget};
 use super::{CacheFolder, folder_of, remove_if_there};
+use crate::at_once::Access;
 use crate::folder::{Durable, read_if_there};
 use crate::{FILE_KINDS, FileKey, Namespace, Record, StoreError, layout};
 use fs_err as fs;
@@ -157,7 +158,7 @@ impl CacheFolder {
     fn look_after(&self, module: &ModuleVersion) -> Result<usize, StoreError> {
         let namespace = Namespace::Shared;
         let _lock = self.lock(namespace, module.path())?;
-        let Some(record) = self.record(namespace, module)? else {
+        let Some(record) = self.record(namespace, module, Access::Patient)? else {
             return Ok(0);
         };
         let path = layout::record(&self.dir, namespace, module);

@@ -267,3 +267,49 @@ fn a_commit_while_everything_ends_does_not_wait_for_itself() {
         .recv_timeout(std::time::Duration::from_secs(20))
         .unwrap();
 }
+
+#[tokio::test]
+async fn what_needs_no_wait_for_the_disk_is_the_same_as_with_one() {
+    let (scratch, staging) = scratch();
+    let disk = DiskStore::open(scratch.path()).unwrap();
+    store(&disk, &staging, "v1.0.0", FileKind::Zip).await;
+    let large = vec![b'x'; 100_000];
+    let stored_large = key(PATH, "v1.1.0", FileKind::Zip);
+    let file = verified(&staging, &stored_large, &large, 1).await;
+    disk.commit(file).await.unwrap();
+    let unknown = key("example.com/unknown", "v1.0.0", FileKind::Zip);
+    let unvouched = key(PATH, "v1.2.0", FileKind::Mod);
+    let place = layout::file(scratch.path(), &unvouched);
+    fs::write(&place, b"nobody's").unwrap();
+    let pipe = key(PATH, "v1.3.0", FileKind::Mod);
+    let at = layout::file(scratch.path(), &pipe);
+    let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR);
+    rustix::fs::mknodat(rustix::fs::CWD, at, kind, mode, 0).unwrap();
+
+    let folder = &disk.handle.folder;
+    for key in [
+        key(PATH, "v1.0.0", FileKind::Zip),
+        stored_large,
+        unknown,
+        unvouched,
+        pipe,
+    ] {
+        match folder.open(&key, Access::Cached) {
+            Ok(opened) => {
+                let is_pipe = key.module.version().as_str() == "v1.3.0";
+                let patient = if is_pipe {
+                    None
+                } else {
+                    folder.open(&key, Access::Patient).unwrap()
+                };
+                let bytes = |opened: Option<Opened>| opened.map(|opened| read(&opened));
+                assert_eq!(bytes(opened), bytes(patient), "{key:?}");
+            }
+            // Other systems, older kernels and some file systems can't tell; the patient way answers there.
+            Err(StoreError::Io(error)) => {
+                assert_eq!(error.kind(), io::ErrorKind::WouldBlock, "{error}");
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+}

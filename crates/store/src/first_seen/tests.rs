@@ -122,3 +122,34 @@ async fn what_is_kept_in_memory_is_bounded() {
     }
     assert!((41..=1000).contains(&most), "{most}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn notes_of_one_moment_are_all_written_and_one_that_is_given_up_holds_up_nobody() {
+    let (scratch, _staging) = scratch();
+    let seen = FirstSeen::open(scratch.path()).unwrap();
+    let mut notes = tokio::task::JoinSet::new();
+    for number in 0..100 {
+        let seen = seen.clone();
+        notes.spawn(async move {
+            let path = ModulePath::parse(&format!("example.com/m{}", number % 40)).unwrap();
+            let version = versions(&[&format!("v1.{number}.0")]);
+            let noted = seen.note(Namespace::Shared, &path, &version, time(number));
+            if number % 10 == 3 {
+                // Dropped wherever it is: before its turn, or with the turn.
+                let _ = tokio::time::timeout(std::time::Duration::ZERO, noted).await;
+            } else {
+                noted.await.unwrap();
+            }
+        });
+    }
+    while let Some(ended) = notes.join_next().await {
+        ended.unwrap();
+    }
+    let again = FirstSeen::open(scratch.path()).unwrap();
+    for number in (0..100).filter(|number| number % 10 != 3) {
+        let path = ModulePath::parse(&format!("example.com/m{}", number % 40)).unwrap();
+        let all = again.all(Namespace::Shared, &path).await.unwrap();
+        let version = Version::parse(&format!("v1.{number}.0")).unwrap();
+        assert_eq!(all.get(&version), Some(&time(number)), "{number}");
+    }
+}
