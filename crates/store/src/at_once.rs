@@ -82,7 +82,7 @@ pub fn read(file: &File, buffer: &mut [u8], offset: u64) -> Option<io::Result<us
     let mut slices = [io::IoSliceMut::new(buffer)];
     match preadv2(file, &mut slices, offset, ReadWriteFlags::NOWAIT) {
         Ok(read) => Some(Ok(read)),
-        // The file systems that lie in memory don't know the flag, and never wait.
+        // The file systems that lie in memory don't know the flag, and wait for nothing but swap.
         Err(Errno::OPNOTSUPP) if is_in_memory(file) => Some(file.read_at(buffer, offset)),
         Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::INTR | Errno::NOSYS) => None,
         Err(error) => Some(Err(error.into())),

@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -182,34 +183,76 @@ impl Line {
             let _infallible = write!(self.second_text, "{now:.0}");
         }
         let seconds = self.second_text.trim_end_matches('Z');
-        let _infallible = write!(self.text, "{seconds}.{:03}Z", now.subsec_millisecond());
+        self.text.push_str(seconds);
+        self.text.push('.');
+        push_thousandths(
+            &mut self.text,
+            now.subsec_millisecond().unsigned_abs().into(),
+        );
+        self.text.push('Z');
     }
 }
 
 fn text_line(line: &mut String, exchange: &Exchange, elapsed: Duration) {
-    let _infallible = write!(
-        line,
-        " access {} {} {} {} bytes={} cache={} kind={} ms={}.{:03}",
-        exchange.method,
-        Plain(&exchange.target),
-        protocol(exchange.protocol),
-        exchange.status,
-        exchange.sent_bytes,
-        exchange.outcome.name(),
-        exchange.kind.name(),
-        elapsed.as_millis(),
-        elapsed.subsec_micros() % 1000,
-    );
+    line.push_str(" access ");
+    line.push_str(exchange.method.as_str());
+    line.push(' ');
+    push_plain(line, &exchange.target);
+    line.push(' ');
+    line.push_str(protocol(exchange.protocol));
+    line.push(' ');
+    push_number(line, exchange.status);
+    line.push_str(" bytes=");
+    push_number(line, exchange.sent_bytes);
+    line.push_str(" cache=");
+    line.push_str(exchange.outcome.name());
+    line.push_str(" kind=");
+    line.push_str(exchange.kind.name());
+    line.push_str(" ms=");
+    push_number(line, elapsed.as_millis());
+    line.push('.');
+    push_thousandths(line, elapsed.subsec_micros() % 1000);
     if let Some(peer) = exchange.peer {
-        let _infallible = write!(line, " peer={peer}");
+        line.push_str(" peer=");
+        push_address(line, peer);
     }
     if let Some(source) = &exchange.source {
-        let _infallible = write!(line, " source={}", Plain(source));
+        line.push_str(" source=");
+        push_plain(line, source);
     }
     if let Some(error) = &exchange.error {
         let _infallible = write!(line, " error={error:?}");
     }
     line.push('\n');
+}
+
+fn push_number(line: &mut String, number: impl itoa::Integer) {
+    line.push_str(itoa::Buffer::new().format(number));
+}
+
+/// Three digits, of a number below 1000.
+fn push_thousandths(line: &mut String, number: u32) {
+    line.push_str(match number {
+        0..10 => "00",
+        10..100 => "0",
+        _ => "",
+    });
+    push_number(line, number);
+}
+
+fn push_address(line: &mut String, address: SocketAddr) {
+    let SocketAddr::V4(address) = address else {
+        let _infallible = write!(line, "{address}");
+        return;
+    };
+    for (place, octet) in address.ip().octets().into_iter().enumerate() {
+        if place > 0 {
+            line.push('.');
+        }
+        push_number(line, octet);
+    }
+    line.push(':');
+    push_number(line, address.port());
 }
 
 fn json_line(line: &mut String, exchange: &Exchange, elapsed: Duration, now: jiff::Timestamp) {
@@ -240,20 +283,16 @@ fn json_line(line: &mut String, exchange: &Exchange, elapsed: Duration, now: jif
 }
 
 /// Text from outside, with what could forge a log line made visible.
-struct Plain<'text>(&'text str);
-
-impl std::fmt::Display for Plain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.0.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return f.write_str(self.0);
+fn push_plain(line: &mut String, text: &str) {
+    if text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return line.push_str(text);
+    }
+    for c in text.chars() {
+        if c.is_control() || c.is_whitespace() {
+            line.extend(c.escape_unicode());
+        } else {
+            line.push(c);
         }
-        self.0.chars().try_for_each(|c| {
-            if c.is_control() || c.is_whitespace() {
-                write!(f, "{}", c.escape_unicode())
-            } else {
-                f.write_char(c)
-            }
-        })
     }
 }
 
@@ -269,6 +308,23 @@ fn protocol(version: http::Version) -> &'static str {
 mod tests {
     use super::*;
     use jiff::Timestamp;
+
+    #[test]
+    fn a_client_can_forge_no_line_and_addresses_are_as_everywhere() {
+        let mut line = String::new();
+        push_plain(&mut line, "/a\nb c/é");
+        assert_eq!(line, "/a\\u{a}b\\u{20}c/é");
+        for address in ["10.0.255.1:80", "[2001:db8::1]:65535", "127.0.0.1:0"] {
+            let mut line = String::new();
+            push_address(&mut line, address.parse().expect("an address"));
+            assert_eq!(line, address);
+        }
+        for (number, text) in [(0, "000"), (7, "007"), (42, "042"), (999, "999")] {
+            let mut line = String::new();
+            push_thousandths(&mut line, number);
+            assert_eq!(line, text);
+        }
+    }
 
     #[test]
     fn a_line_has_the_time_of_the_clock_to_the_millisecond() {
