@@ -120,6 +120,23 @@ fn who_asks_again_for_a_large_file_that_was_a_lie_gets_it_from_the_other() {
 }
 
 #[test]
+fn an_upstream_that_lied_in_one_large_file_breaks_off_no_other() {
+    let modules: Vec<Module> = (0..3)
+        .map(|number| Module::new(&format!("example.com/large{number}"), "v1.0.0"))
+        .map(|module| module.incompressible(12 << 20))
+        .collect();
+    let twins = Twins::start(&modules, Link::default());
+    let (_server, sumdb) = database(&modules);
+    let larder = over(&twins, "order", &sumdb);
+    twins.first.break_with(Fault::Lie);
+    let answer = larder.get(&modules[0].url_path("zip"));
+    assert_eq!((answer.status(), answer.ending), (200, Ending::CutShort));
+    for module in &modules[1..] {
+        fetch(&larder, &twins, module);
+    }
+}
+
+#[test]
 fn a_large_file_that_broke_off_is_there_as_soon_as_its_database_answers_again() {
     let module = Module::new("example.com/large", "v1.0.0").incompressible(12 << 20);
     let path = module.url_path("zip");

@@ -35,7 +35,7 @@ use crate::gate::AdmittedFile;
 use crate::observe::Metrics;
 use flight::{Boarded, Flight, Following, Progress};
 use prefetch::{Prefetch, Signal};
-use sink::{Contest, Release};
+use sink::{Contest, Liars, Release};
 use verifier::ModuleVerifier;
 
 /// Files up to this size are released whole, when verified.
@@ -151,6 +151,7 @@ struct Inner {
     /// Files of which some had been handed out when they were refused or broke off. Another source may have a good
     /// one, so they are fetched anew, and handed out only when verified: who asks next gets the file or the words.
     distrusted: Cache<FileKey, ()>,
+    liars: Arc<Liars>,
     /// Files that were stored lately: who looked into the store just before looks again.
     stored_lately: Cache<FileKey, ()>,
     queue: Semaphore,
@@ -181,6 +182,7 @@ impl Fills {
                 flights: Mutex::default(),
                 failures: Cache::with_weighter(4096, REMEMBERED_BYTES, ByText),
                 distrusted: Cache::new(LATELY),
+                liars: Arc::new(Liars::new()),
                 stored_lately: Cache::new(LATELY),
                 queue: Semaphore::new(FILLS),
                 // Verification is pure CPU; more at once than cores would only hold more memory.
@@ -505,6 +507,7 @@ impl Fills {
             verifier,
             progress.clone(),
             release,
+            Arc::clone(&self.inner.liars),
         );
         let mut sink = contest.sink();
         let fetched = source.fetch(&key.module, key.kind, &mut sink).await;

@@ -14,11 +14,13 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use gomod::{FileKind, Info};
 use parking_lot::Mutex;
+use quick_cache::sync::Cache;
 use source::{ObjectName, Sink, SinkError, SourceError, SourceErrorKind, SourceName};
 use store::staging::StagingFile;
 use store::{Body, FileKey, Staging, Store, StoreError, Verified, VerifyError};
@@ -32,6 +34,9 @@ use crate::serve::read_ahead::read_whole;
 
 /// How much of each of two files is in memory while they are compared.
 const COMPARED_BYTES: usize = 64 << 10;
+/// Sources that are known to have lied, at most, and for how long.
+const LIARS: usize = 64;
+const LIES_ARE_REMEMBERED: Duration = Duration::from_secs(600);
 
 /// When a large file may be handed out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +47,25 @@ pub(super) enum Release {
     WhenVerified,
 }
 
+/// Sources that lied in a file of which clients had the beginning: what they send next is handed out when it is verified,
+/// so that nobody else's download breaks off for it.
+pub(super) struct Liars(Cache<SourceName, Instant>);
+
+impl Liars {
+    pub(super) fn new() -> Self {
+        Self(Cache::new(LIARS))
+    }
+
+    fn caught(&self, source: &SourceName) {
+        self.0.insert(source.clone(), Instant::now());
+    }
+
+    fn lately(&self, source: &SourceName) -> bool {
+        let caught = self.0.get(source);
+        caught.is_some_and(|caught| caught.elapsed() < LIES_ARE_REMEMBERED)
+    }
+}
+
 /// What the sinks of one fill share.
 pub(super) struct Contest {
     key: FileKey,
@@ -50,6 +74,7 @@ pub(super) struct Contest {
     verifier: ModuleVerifier,
     progress: watch::Sender<Progress>,
     release: Release,
+    liars: Arc<Liars>,
     standing: Mutex<Standing>,
 }
 
@@ -81,6 +106,7 @@ impl Contest {
         verifier: ModuleVerifier,
         progress: watch::Sender<Progress>,
         release: Release,
+        liars: Arc<Liars>,
     ) -> Arc<Self> {
         Arc::new(Self {
             key,
@@ -89,6 +115,7 @@ impl Contest {
             verifier,
             progress,
             release,
+            liars,
             standing: Mutex::default(),
         })
     }
@@ -105,6 +132,7 @@ impl Contest {
             commit: None,
             total_bytes: None,
             equal_bytes: 0,
+            is_liars: false,
         }
     }
 
@@ -186,6 +214,8 @@ pub(super) struct FillSink {
     total_bytes: Option<u64>,
     /// How many of the bytes that another sink handed out are known to be the same here.
     equal_bytes: u64,
+    /// The body comes from a source that was caught at a lie.
+    is_liars: bool,
 }
 
 impl FillSink {
@@ -254,7 +284,7 @@ impl FillSink {
 
     /// Hands out what may be handed out.
     async fn advance(&mut self) -> Result<(), SinkError> {
-        if self.contest.release == Release::WhenVerified {
+        if self.contest.release == Release::WhenVerified || self.is_liars {
             return Ok(());
         }
         let lead = self.contest.lead();
@@ -319,6 +349,9 @@ impl FillSink {
     fn not_accepted(&self, error: VerifyError) -> SinkError {
         let leads = self.contest.lead().is_some_and(|lead| self.leads(&lead));
         let another_source_may_help = error.is_of_the_bytes() && !leads;
+        if error.is_of_the_bytes() && leads {
+            self.contest.liars.caught(&self.source);
+        }
         let text = error.to_string();
         let module = &self.contest.key.module;
         self.contest.refused(Failure::Unverified {
@@ -374,6 +407,7 @@ impl Sink for FillSink {
     ) -> Result<(), SinkError> {
         self.check_not_won()?;
         self.source = source.clone();
+        self.is_liars = self.contest.liars.lately(source);
         self.total_bytes = total_bytes;
         if let Some(lead) = self.contest.lead() {
             const OTHER_LENGTH: &str = "the download broke off, and what came next has another length than clients were promised";
