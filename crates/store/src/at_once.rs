@@ -120,10 +120,9 @@ fn open_cached(_: &Path) -> io::Result<File> {
 /// True on tmpfs and ramfs.
 #[cfg(target_os = "linux")]
 fn is_in_memory(file: &File) -> bool {
-    const TMPFS_MAGIC: i64 = 0x0102_1994;
-    const RAMFS_MAGIC: i64 = 0x8584_58f6;
-    let is_one_of_them = |kind| [TMPFS_MAGIC, RAMFS_MAGIC].contains(&i64::from(kind));
-    rustix::fs::fstatfs(file).is_ok_and(|about| is_one_of_them(about.f_type))
+    const TMPFS_MAGIC: rustix::fs::FsWord = 0x0102_1994;
+    const RAMFS_MAGIC: rustix::fs::FsWord = 0x8584_58f6;
+    rustix::fs::fstatfs(file).is_ok_and(|about| [TMPFS_MAGIC, RAMFS_MAGIC].contains(&about.f_type))
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -185,10 +185,7 @@ impl Line {
         let seconds = self.second_text.trim_end_matches('Z');
         self.text.push_str(seconds);
         self.text.push('.');
-        push_thousandths(
-            &mut self.text,
-            now.subsec_millisecond().unsigned_abs().into(),
-        );
+        push_thousandths(&mut self.text, now.subsec_millisecond().unsigned_abs());
         self.text.push('Z');
     }
 }
