@@ -9,7 +9,7 @@ use crate::folder::is_absence;
 use fs_err as fs;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 /// Whether a look into a folder may wait for the disk.
@@ -34,7 +34,16 @@ impl Access {
     /// Opens a file to read it.
     pub(crate) fn open(self, path: &Path) -> io::Result<File> {
         match self {
-            Self::Patient => Ok(fs::File::open(path)?.into_parts().0),
+            Self::Patient => {
+                // Not even for the writer of a named pipe that somebody put there.
+                let flags = rustix::fs::OFlags::NONBLOCK.bits();
+                let mut options = fs::OpenOptions::new();
+                options
+                    .read(true)
+                    .options_mut()
+                    .custom_flags(flags.cast_signed());
+                Ok(options.open(path)?.into_parts().0)
+            }
             Self::Cached => open_cached(path),
         }
     }
@@ -102,7 +111,6 @@ pub fn read(_: &File, _: &mut [u8], _: u64) -> Option<io::Result<usize>> {
 fn open_cached(path: &Path) -> io::Result<File> {
     use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
 
-    // Not even for the writer of a named pipe that somebody put there.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
     match openat2(CWD, path, flags, Mode::empty(), ResolveFlags::CACHED) {
         Ok(file) => Ok(File::from(file)),

@@ -349,8 +349,8 @@ impl Fills {
         })
     }
 
-    /// Waits until every file that was handed out is stored, and what vouched for it is kept. Fills that are still fetching are not
-    /// waited for: their next client begins them anew.
+    /// Waits until every file that was handed out is stored, and what vouched for it is kept. Fills that are still
+    /// fetching are not waited for: their next client begins them anew.
     pub(crate) async fn settled(&self) {
         loop {
             let mut landed = std::pin::pin!(self.inner.landed.notified());

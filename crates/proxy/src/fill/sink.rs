@@ -132,7 +132,7 @@ impl Contest {
             commit: None,
             total_bytes: None,
             equal_bytes: 0,
-            is_liars: false,
+            release: self.release,
         }
     }
 
@@ -214,8 +214,8 @@ pub(super) struct FillSink {
     total_bytes: Option<u64>,
     /// How many of the bytes that another sink handed out are known to be the same here.
     equal_bytes: u64,
-    /// The body comes from a source that was caught at a lie.
-    is_liars: bool,
+    /// That of the contest, unless the body comes from a source that was caught at a lie.
+    release: Release,
 }
 
 impl FillSink {
@@ -284,7 +284,7 @@ impl FillSink {
 
     /// Hands out what may be handed out.
     async fn advance(&mut self) -> Result<(), SinkError> {
-        if self.contest.release == Release::WhenVerified || self.is_liars {
+        if self.release == Release::WhenVerified {
             return Ok(());
         }
         let lead = self.contest.lead();
@@ -407,7 +407,11 @@ impl Sink for FillSink {
     ) -> Result<(), SinkError> {
         self.check_not_won()?;
         self.source = source.clone();
-        self.is_liars = self.contest.liars.lately(source);
+        self.release = if self.contest.liars.lately(source) {
+            Release::WhenVerified
+        } else {
+            self.contest.release
+        };
         self.total_bytes = total_bytes;
         if let Some(lead) = self.contest.lead() {
             const OTHER_LENGTH: &str = "the download broke off, and what came next has another length than clients were promised";

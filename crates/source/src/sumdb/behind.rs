@@ -70,15 +70,12 @@ impl Behind {
         }
     }
 
+    /// Until nothing waits any more; something does when it begins.
     async fn write(self: Arc<Self>) {
         loop {
             tokio::time::sleep(GATHERING).await;
             let files = {
                 let mut waiting = self.waiting.lock();
-                if waiting.files.is_empty() {
-                    waiting.is_served = false;
-                    break;
-                }
                 waiting.bytes = 0;
                 std::mem::take(&mut waiting.files)
             };
@@ -92,6 +89,11 @@ impl Behind {
             };
             // A runtime that is shutting down takes no more work, and this task ends with it.
             let _ended = tokio::task::spawn_blocking(write).await;
+            let mut waiting = self.waiting.lock();
+            if waiting.files.is_empty() {
+                waiting.is_served = false;
+                break;
+            }
         }
         self.written.notify_waiters();
     }

@@ -348,27 +348,43 @@ async fn what_was_looked_up_once_is_proven_again_offline_after_a_restart() {
     ));
 }
 
-/// What is kept lies on a disk that has to be waited for, each time.
+/// A state that has to be waited for, each time.
+struct Disk {
+    memory: Arc<MemoryState>,
+    is_full: bool,
+}
+
+impl Disk {
+    fn check_room(&self) -> Result<(), StateError> {
+        if self.is_full {
+            return Err(StateError("no space left".into()));
+        }
+        Ok(())
+    }
+}
+
+impl SumdbState for Disk {
+    fn read(&self, file: &str) -> Result<Option<Vec<u8>>, StateError> {
+        self.memory.read(file)
+    }
+    fn read_at_once(&self, _: &str) -> Option<Result<Option<Vec<u8>>, StateError>> {
+        None
+    }
+    fn write(&self, file: &str, bytes: &[u8]) -> Result<(), StateError> {
+        self.check_room()?;
+        self.memory.write(file, bytes)
+    }
+    fn head(&self) -> Result<Vec<u8>, StateError> {
+        self.memory.head()
+    }
+    fn swap_head(&self, old: &[u8], new: &[u8]) -> Result<Swapped, StateError> {
+        self.check_room()?;
+        self.memory.swap_head(old, new)
+    }
+}
+
 #[tokio::test]
 async fn what_is_kept_on_a_slow_disk_is_asked_of_nobody_else() {
-    struct Slow(Arc<MemoryState>);
-    impl SumdbState for Slow {
-        fn read(&self, file: &str) -> Result<Option<Vec<u8>>, StateError> {
-            self.0.read(file)
-        }
-        fn read_at_once(&self, _: &str) -> Option<Result<Option<Vec<u8>>, StateError>> {
-            None
-        }
-        fn write(&self, file: &str, bytes: &[u8]) -> Result<(), StateError> {
-            self.0.write(file, bytes)
-        }
-        fn head(&self) -> Result<Vec<u8>, StateError> {
-            self.0.head()
-        }
-        fn swap_head(&self, old: &[u8], new: &[u8]) -> Result<Swapped, StateError> {
-            self.0.swap_head(old, new)
-        }
-    }
     let (fake, state) = (fake(), Arc::new(MemoryState::default()));
     let modules: Vec<_> = (0..600)
         .map(|id| add(&fake, &format!("example.com/m{id}")))
@@ -377,7 +393,10 @@ async fn what_is_kept_on_a_slow_disk_is_asked_of_nobody_else() {
         Database::new(
             Verifier::parse(&fake.verifier_key()).unwrap(),
             Arc::new(Direct(fake.clone())),
-            Arc::new(Slow(Arc::clone(&state))),
+            Arc::new(Disk {
+                memory: Arc::clone(&state),
+                is_full: false,
+            }),
         )
     };
     let database = slow();
@@ -528,31 +547,16 @@ async fn two_processes_follow_each_other_through_the_stored_head() {
 
 #[tokio::test]
 async fn a_full_disk_does_not_stop_lookups_and_moves_nothing() {
-    struct Full(MemoryState);
-    impl SumdbState for Full {
-        fn read(&self, file: &str) -> Result<Option<Vec<u8>>, StateError> {
-            self.0.read(file)
-        }
-        fn read_at_once(&self, _: &str) -> Option<Result<Option<Vec<u8>>, StateError>> {
-            None
-        }
-        fn write(&self, _: &str, _: &[u8]) -> Result<(), StateError> {
-            Err(StateError("no space left".into()))
-        }
-        fn head(&self) -> Result<Vec<u8>, StateError> {
-            self.0.head()
-        }
-        fn swap_head(&self, _: &[u8], _: &[u8]) -> Result<Swapped, StateError> {
-            Err(StateError("no space left".into()))
-        }
-    }
     let fake = fake();
     let (first, second) = (add(&fake, "example.com/a"), add(&fake, "example.com/b"));
     fake.grow(300);
     let database = Database::new(
         Verifier::parse(&fake.verifier_key()).unwrap(),
         Arc::new(Direct(fake.clone())),
-        Arc::new(Full(MemoryState::default())),
+        Arc::new(Disk {
+            memory: Arc::default(),
+            is_full: true,
+        }),
     );
     must_know(&database, &first).await;
     must_know(&database, &second).await;

@@ -296,12 +296,7 @@ async fn what_needs_no_wait_for_the_disk_is_the_same_as_with_one() {
     ] {
         match folder.open(&key, Access::Cached) {
             Ok(opened) => {
-                let is_pipe = key.module.version().as_str() == "v1.3.0";
-                let patient = if is_pipe {
-                    None
-                } else {
-                    folder.open(&key, Access::Patient).unwrap()
-                };
+                let patient = folder.open(&key, Access::Patient).unwrap();
                 let bytes = |opened: Option<Opened>| opened.map(|opened| read(&opened));
                 assert_eq!(bytes(opened), bytes(patient), "{key:?}");
             }
