@@ -33,6 +33,10 @@
 //! multiplied: the questions wait for the stall time-out, and the breakers see to it that one at a time tries
 //! again. Since a silent member is ill from then on, no new question goes to it, and what was in flight is all that is ever moved.
 //!
+//! Where all members are down, a question is put to all of them at once: each breaker lets one question through and
+//! tells the others what became of it, so that this costs no request more, and a question waits for one stall
+//! time-out instead of one for each member.
+//!
 //! An ill member is probed: a question that is asked elsewhere is put to it as well, out of the budget, the
 //! answer is measured and thrown away. So it never stands between a client and a healthy member.
 
@@ -105,12 +109,16 @@ struct Member {
 }
 
 impl Member {
+    /// True if it is taken to be down: then one question at a time goes to it, and the others wait for what that finds.
+    fn is_down(&self) -> bool {
+        self.breaker
+            .as_ref()
+            .is_some_and(|breaker| breaker.is_open())
+    }
+
     /// The smaller, the sooner it is asked.
     fn standing(&self, now: Instant) -> Condition {
-        let rests = self
-            .breaker
-            .as_ref()
-            .is_some_and(|breaker| breaker.is_open());
+        let rests = self.is_down();
         // The breaker counts what every question to the upstream finds, health only ours.
         match self.health.condition(now) {
             Condition::Well if rests => Condition::Ill,
@@ -228,6 +236,7 @@ impl Group {
             self.probe_the_ill(question, now);
         }
         let at_once = match self.mode {
+            _ if order.iter().all(|member| member.is_down()) => order.len(),
             GroupMode::Hedge => 1,
             GroupMode::Race => well.max(1),
         };

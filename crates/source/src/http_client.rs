@@ -19,6 +19,7 @@ use crate::credential::{Credentials, Means, NoCredentials};
 use crate::http_proxy::HttpProxies;
 use crate::netrc::Netrc;
 use crate::options::UpstreamOptions;
+use crate::silence::{ConnectionLayer, Silence};
 use crate::tls::{self, CaFileError, TlsRoots};
 use crate::{Clue, RepositoryUrl, SourceError, SourceErrorKind, via_value};
 
@@ -40,7 +41,6 @@ pub(crate) struct HttpClient {
     own_authorization: Option<(Origin, HeaderValue)>,
     via: HeaderValue,
     pace: Pace,
-    first_byte_timeout: Duration,
 }
 
 /// Whether a connection must be safe.
@@ -134,6 +134,7 @@ impl HttpClient {
             .no_deflate()
             .user_agent(concat!("larder/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(options.connect_timeout)
+            .connector_layer(ConnectionLayer)
             .pool_max_idle_per_host(most_at_once)
             .pool_idle_timeout(Duration::from_secs(90))
             .http2_initial_stream_window_size(HTTP2_STREAM_WINDOW_BYTES)
@@ -162,9 +163,6 @@ impl HttpClient {
                 options.minimum_bytes_per_second,
                 options.minimum_rate_window,
             ),
-            first_byte_timeout: options
-                .connect_timeout
-                .saturating_add(options.stall_timeout),
         })
     }
 
@@ -217,12 +215,12 @@ impl HttpClient {
             credential_rule = Some(rule);
         }
         let asked = Instant::now();
-        let response = tokio::time::timeout(self.first_byte_timeout, request.send())
+        let response = Silence::broken_by(self.pace.stall_timeout, request.send())
             .await
-            .map_err(|_| RequestFailure {
+            .ok_or_else(|| RequestFailure {
                 error: SourceError::new(
                     SourceErrorKind::TimedOut,
-                    format!("it did not answer for {}", seconds(asked.elapsed())),
+                    format!("it did not answer for {}", seconds(self.pace.stall_timeout)),
                 ),
                 may_heal: false,
             })?

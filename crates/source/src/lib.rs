@@ -32,6 +32,7 @@ pub mod privacy;
 mod refresh;
 mod repository;
 mod roots;
+mod silence;
 pub mod sumdb;
 mod tls;
 mod upstream;

@@ -27,10 +27,21 @@ struct Double {
     does: Mutex<Does>,
     asked: AtomicUsize,
     under_way: Arc<AtomicUsize>,
+    breaker: Option<Arc<Breaker>>,
 }
 
 impl Double {
+    /// Lets in as an upstream does.
     async fn outcome(&self) -> Result<(), SourceError> {
+        let Some(breaker) = &self.breaker else {
+            return self.answer().await;
+        };
+        let admission = breaker.admit(Duration::from_secs(120)).await?;
+        let outcome = self.answer().await;
+        admission.finished(&outcome);
+        outcome
+    }
+    async fn answer(&self) -> Result<(), SourceError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let _here = Here::count(&self.under_way);
         let does = *self.does.lock();
@@ -156,6 +167,14 @@ struct Fixture {
 }
 
 fn group(mode: GroupMode, count: usize) -> Fixture {
+    group_with(mode, count, || None)
+}
+
+fn group_with(
+    mode: GroupMode,
+    count: usize,
+    breaker: impl Fn() -> Option<Arc<Breaker>>,
+) -> Fixture {
     let under_way = Arc::new(AtomicUsize::new(0));
     let members: Vec<_> = (1..=count)
         .map(|number| {
@@ -164,6 +183,7 @@ fn group(mode: GroupMode, count: usize) -> Fixture {
                 does: Mutex::new(Does::Answers),
                 asked: AtomicUsize::new(0),
                 under_way: under_way.clone(),
+                breaker: breaker(),
             })
         })
         .collect();
@@ -172,7 +192,7 @@ fn group(mode: GroupMode, count: usize) -> Fixture {
         .iter()
         .map(|member| GroupMember {
             source: member.clone(),
-            breaker: None,
+            breaker: member.breaker.clone(),
         })
         .collect();
     Fixture {
@@ -380,6 +400,37 @@ async fn an_outage_of_all_members_brings_at_most_one_extra_request_in_ten() {
     for question in under_way {
         assert_eq!(question.await.unwrap(), Err(Kind::TimedOut));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_all_are_known_to_be_down_a_question_waits_for_one_time_out_and_costs_no_request_more()
+ {
+    let rest = Duration::from_secs(10);
+    let breaker = || Some(Arc::new(Breaker::new(5, rest)));
+    let fixture = Arc::new(group_with(GroupMode::Hedge, 3, breaker));
+    fixture
+        .members
+        .iter()
+        .for_each(|member| member.does(Does::Stalls));
+    fixture.fetch_at_once(10).await;
+    let breakers = || fixture.members.iter().map(|member| &member.breaker);
+    assert!(breakers().flatten().all(|breaker| breaker.is_open()));
+
+    let before = fixture.asked();
+    let began = Instant::now();
+    let outcomes = fixture.fetch_at_once(20).await;
+    assert!(
+        outcomes
+            .iter()
+            .all(|outcome| *outcome == Err(Kind::TimedOut))
+    );
+    let took = began.elapsed();
+    assert!(took <= Duration::from_secs(31), "{took:?}");
+    let asked = std::iter::zip(fixture.asked(), before).map(|(after, before)| after - before);
+    assert_eq!(asked.collect::<Vec<_>>(), [1, 1, 1]);
+
+    fixture.members[2].does(Does::Answers);
+    assert_eq!(fixture.fetch().await.as_deref(), Ok("3"));
 }
 
 #[tokio::test(start_paused = true)]

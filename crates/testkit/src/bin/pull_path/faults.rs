@@ -106,7 +106,10 @@ struct BothDie {
     answers_stale_with_age: usize,
     misses_asked: usize,
     misses_502_to_504: usize,
+    /// Of those that are asked for when nothing is known yet of the outage.
     misses_worst_ms: f64,
+    /// Of those that are asked for after them.
+    later_misses_worst_ms: f64,
 }
 
 /// Everything, with `rounds` rounds of the mode `hedge` and one of the others.
@@ -424,7 +427,6 @@ impl<'a> Lab<'a> {
     /// Fills a store, remembers some lists, and takes both upstreams away.
     fn both_die(&self, name: &'static str, fault: Fault) -> Option<BothDie> {
         const ANSWERS: usize = 25;
-        const MISSES: usize = 32;
         let urls = [self.twins.first.url(), self.twins.second.url()];
         let larder = self
             .start(&urls, "hedge")
@@ -451,34 +453,45 @@ impl<'a> Lab<'a> {
             reply.is_good() && age.is_some_and(|age| age >= 1)
         });
         let answers_stale_with_age = stale.count();
-        let misses = Mutex::new(Vec::new());
-        std::thread::scope(|scope| {
-            for number in 0..MISSES {
-                let (misses, address) = (&misses, larder.address());
-                scope.spawn(move || {
-                    let path = format!("/missing.example/m{number}/@v/v1.0.0.zip");
-                    let reply = Client::new(address, CLIENT_PATIENCE).get(&path);
-                    misses.lock().push(reply);
-                });
-            }
-        });
-        let misses = misses.into_inner();
-        let times: Vec<f64> = misses
-            .iter()
-            .map(|reply| milliseconds(reply.total))
-            .collect();
+        let first = ask_for_missing(&larder, "first");
+        // By now the breakers know.
+        let later = ask_for_missing(&larder, "later");
+        let is_told = |reply: &&Reply| matches!(reply.status, Some(502..=504));
         Some(BothDie {
             fault: name,
             cached_asked: cached.len(),
             cached_errors: cached.iter().filter(|asked| !asked.good).count(),
             answers_asked: answers.len(),
             answers_stale_with_age,
-            misses_asked: MISSES,
-            misses_502_to_504: misses
-                .iter()
-                .filter(|reply| matches!(reply.status, Some(502..=504)))
-                .count(),
-            misses_worst_ms: worst(&times),
+            misses_asked: first.len() + later.len(),
+            misses_502_to_504: first.iter().chain(&later).filter(is_told).count(),
+            misses_worst_ms: slowest_ms(&first),
+            later_misses_worst_ms: slowest_ms(&later),
         })
     }
+}
+
+/// Zips that no store has, all at once.
+fn ask_for_missing(larder: &Larder, when: &str) -> Vec<Reply> {
+    const MISSES: usize = 32;
+    let replies = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for number in 0..MISSES {
+            let (replies, address) = (&replies, larder.address());
+            scope.spawn(move || {
+                let path = format!("/missing.example/{when}{number}/@v/v1.0.0.zip");
+                let reply = Client::new(address, CLIENT_PATIENCE).get(&path);
+                replies.lock().push(reply);
+            });
+        }
+    });
+    replies.into_inner()
+}
+
+fn slowest_ms(replies: &[Reply]) -> f64 {
+    let times: Vec<f64> = replies
+        .iter()
+        .map(|reply| milliseconds(reply.total))
+        .collect();
+    worst(&times)
 }
