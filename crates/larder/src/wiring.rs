@@ -142,6 +142,10 @@ pub(crate) async fn server_over(config: &Config, supply: Supply) -> Result<Built
     let database = checksums::database(config, &entries, database_http)?;
     let kept_answers = Answers::open(folder).map_err(Complaint::from_error)?;
     let (store, upkeep) = store(config, &privacy, &kept_answers, &metrics)?;
+    let upstreams = sources
+        .as_ref()
+        .map(|sources| sources.list.clone())
+        .unwrap_or_default();
     let source = match supply {
         Supply::Upstreams => sources.map(|sources| sources.source),
         Supply::Only(source) => Some(source),
@@ -155,6 +159,7 @@ pub(crate) async fn server_over(config: &Config, supply: Supply) -> Result<Built
         kept_answers: Arc::new(kept_answers),
         first_seen: Arc::new(FirstSeen::open(folder).map_err(Complaint::from_error)?),
         source,
+        upstreams,
         sumdb: database
             .as_ref()
             .map(|database| Arc::new(SumdbMirror::new(database))),

@@ -109,6 +109,7 @@ async fn start(fault: Fault) -> (String, Arc<Faulty>, tempfile::TempDir) {
         refresh_access: RefreshAccess::default(),
         refreshers: Vec::new(),
         cause_page: |_| None,
+        upstreams: source::UpstreamList::default(),
     };
     let options = ServeOptions {
         prefetch_bytes_per_second: 0,

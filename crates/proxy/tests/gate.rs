@@ -146,6 +146,7 @@ async fn start(tls: bool) -> (Running, Option<String>) {
         refresh_access: RefreshAccess::default(),
         refreshers: Vec::new(),
         cause_page: |_| None,
+        upstreams: source::UpstreamList::default(),
     };
     let options = ServeOptions {
         prefetch_bytes_per_second: 0,

@@ -222,6 +222,7 @@ async fn start(story: Story) -> Running {
         refresh_access: RefreshAccess::default(),
         refreshers: Vec::new(),
         cause_page: |_| None,
+        upstreams: source::UpstreamList::default(),
     };
     let options = ServeOptions {
         fresh: Duration::from_secs(60),

@@ -40,6 +40,31 @@ enum State {
     },
 }
 
+/// A breaker's state, for those who show it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BreakerState {
+    /// The upstream is asked.
+    Closed,
+    /// It is taken to be down, and others are asked first.
+    Open,
+    /// It is, and the next question tries it, or one does so now.
+    HalfOpen,
+}
+
+impl BreakerState {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Closed, Self::Open, Self::HalfOpen];
+
+    /// Its name in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half-open",
+        }
+    }
+}
+
 /// `None` while the probe runs, and when it ends without a finding.
 type ProbeResult = Option<Result<(), SourceError>>;
 
@@ -78,6 +103,19 @@ impl Breaker {
     /// True if upstream is taken to be down.
     pub fn is_open(&self) -> bool {
         matches!(&*self.state.lock(), State::Open { .. })
+    }
+
+    /// What it is now.
+    pub fn state(&self) -> BreakerState {
+        match &*self.state.lock() {
+            State::Closed { .. } => BreakerState::Closed,
+            State::Open { rest_until, probe }
+                if probe.is_none() && Instant::now() < *rest_until =>
+            {
+                BreakerState::Open
+            }
+            State::Open { .. } => BreakerState::HalfOpen,
+        }
     }
 
     /// Leave to ask: at once while upstream is well; as the probe while it is down and nobody else tries;
@@ -305,15 +343,19 @@ mod tests {
         let breaker = opened().await;
         tokio::time::advance(REST - Duration::from_millis(1)).await;
         assert!(breaker.is_resting());
+        assert_eq!(breaker.state(), BreakerState::Open);
         tokio::time::advance(REST).await;
         assert!(!breaker.is_resting());
+        assert_eq!(breaker.state(), BreakerState::HalfOpen);
         let probe = breaker.admit(LONG).await.unwrap();
         assert!(
             breaker.is_resting(),
             "others go elsewhere while it is tried"
         );
+        assert_eq!(breaker.state(), BreakerState::HalfOpen);
         probe.finished(&Ok(()));
         assert!(!breaker.is_open());
+        assert_eq!(breaker.state(), BreakerState::Closed);
     }
 
     #[tokio::test(start_paused = true)]

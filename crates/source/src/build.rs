@@ -20,6 +20,7 @@ use crate::options::UpstreamOptions;
 use crate::privacy::{Privacy, PrivateAware};
 use crate::refresh::Refresher;
 use crate::upstream::Upstream;
+use crate::upstream_list::{Listed, UpstreamList};
 
 pub use direct::{Direct, DirectError, DirectOptions, GitFound};
 
@@ -42,13 +43,15 @@ pub enum BuildError {
     Scheme(String),
 }
 
-/// The source of all modules, and its parts for those who show how they are.
+/// The source of all modules, and its parts.
 #[derive(Clone)]
 pub struct Sources {
     /// What fills ask. Private names stop here.
     pub source: Arc<dyn Source>,
-    /// The upstreams over HTTP, in the order of the list: name, and breaker for the health display.
+    /// The upstreams over HTTP, in the order of the list.
     pub upstreams: Vec<Arc<Upstream>>,
+    /// All of them, for those who show how they are.
+    pub list: UpstreamList,
     /// The address rule that they share: for whatever else dials hosts that a request chose.
     pub guard: Arc<AddressGuard>,
     /// Whatever of them remembers something of a repository between two questions; those that know roots
@@ -113,12 +116,14 @@ pub fn build(
 ) -> Result<Sources, BuildError> {
     let mut chain = Vec::new();
     let mut upstreams = Vec::new();
+    let mut listed = Vec::new();
     let mut end = ChainEnd::Source;
     let mut group: Vec<GroupMember> = Vec::new();
     for (index, entry) in entries.iter().enumerate() {
         let spec = match entry {
             ProxyEntry::Proxy(spec) => spec,
             ProxyEntry::Direct => {
+                listed.push(Listed::Unmeasured("direct".into()));
                 match &direct.source {
                     Ok(source) => chain.push(ChainEntry {
                         source: source.clone(),
@@ -142,6 +147,10 @@ pub fn build(
         let observer = options.observer.clone();
         let (source, breaker) = proxy_source(&spec.url, &guard, options, &mut upstreams)?;
         let Some(of_group) = of_group else {
+            listed.push(match upstreams.last() {
+                Some(upstream) if breaker.is_some() => Listed::Alone(upstream.clone()),
+                _ => Listed::Unmeasured(source.name()),
+            });
             chain.push(ChainEntry {
                 source,
                 fall_back: spec.fall_back,
@@ -152,8 +161,10 @@ pub fn build(
         group.push(GroupMember { source, breaker });
         if index + 1 == of_group.entries.end {
             let members = std::mem::take(&mut group);
+            let group = Arc::new(Group::new(of_group.mode, members, observer));
+            listed.push(Listed::Group(group.clone()));
             chain.push(ChainEntry {
-                source: Arc::new(Group::new(of_group.mode, members, observer)),
+                source: group,
                 fall_back: spec.fall_back,
                 breaker: None,
             });
@@ -166,6 +177,7 @@ pub fn build(
             privacy,
         )),
         upstreams,
+        list: UpstreamList::new(listed),
         guard,
         refreshers: direct.refreshers,
     })

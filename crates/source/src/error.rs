@@ -44,6 +44,32 @@ pub enum SourceErrorKind {
     Internal,
 }
 
+impl SourceErrorKind {
+    /// True for failures that say something of the upstream, and not of the question or of us.
+    pub(crate) fn is_upstreams_own(self) -> bool {
+        match self {
+            Self::Unreachable
+            | Self::Tls
+            | Self::TimedOut
+            | Self::BadAnswer
+            | Self::Busy
+            | Self::Refused
+            | Self::Loop => true,
+            Self::NotExist
+            | Self::Gone
+            | Self::TooLarge
+            | Self::Rejected
+            | Self::Sink
+            | Self::Off
+            | Self::PrivateUnserved
+            | Self::Unsupported
+            | Self::Disallowed
+            | Self::ForbiddenAddress
+            | Self::Internal => false,
+        }
+    }
+}
+
 /// Why a source did not answer, with the evidence.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]

@@ -57,6 +57,7 @@ use tokio::time::Instant;
 use crate::breaker::Breaker;
 use crate::chain::rank;
 use crate::observer::{GroupEvent, UpstreamObserver};
+use crate::upstream_list::{EntryReport, UpstreamReport};
 use crate::{
     Fetched, Listing, Resolved, Sink, SinkError, Source, SourceError, SourceErrorKind, SourceName,
 };
@@ -205,11 +206,24 @@ impl Group {
         }
     }
 
-    /// How its members are, in the order of the settings.
-    pub fn health(&self) -> Vec<(SourceName, HealthReport)> {
+    /// How it and its members are.
+    pub fn report(&self) -> EntryReport {
         let now = Instant::now();
-        let report = |member: &Member| (member.name.clone(), member.health.report(now));
-        self.members.iter().map(report).collect()
+        let of_member = |member: &Member| {
+            let mut health = member.health.report(now);
+            health.condition = member.standing(now);
+            UpstreamReport {
+                name: member.name.clone(),
+                breaker: member.breaker.as_ref().map(|breaker| breaker.state()),
+                vitals: Some(health.vitals),
+                health: Some(health),
+            }
+        };
+        EntryReport::Group {
+            mode: self.mode,
+            extra_requests_left: self.budget.left(),
+            members: self.members.iter().map(of_member).collect(),
+        }
     }
 
     /// The members as they are to be asked now.
@@ -251,9 +265,7 @@ impl Group {
         for _ in 0..at_once {
             walk.start(Reason::First, put);
         }
-        let outcome = walk.finish(put).await;
-        self.tell();
-        outcome
+        walk.finish(put).await
     }
 
     /// Puts the question to those who have rested, beside the healthy ones.
@@ -272,17 +284,6 @@ impl Group {
             self.observer.group_event(&member.name, GroupEvent::Probe);
             let (source, health) = (member.source.clone(), member.health.clone());
             tokio::spawn(probe(source, health, question.clone()));
-        }
-    }
-
-    /// Tells the observer how everybody is.
-    fn tell(&self) {
-        let now = Instant::now();
-        let budget = self.budget.left();
-        for member in &self.members {
-            let mut report = member.health.report(now);
-            report.condition = member.standing(now);
-            self.observer.group_health(&member.name, &report, budget);
         }
     }
 }
@@ -434,7 +435,7 @@ impl<'a, T> Walk<'a, T> {
         } else if kind == SourceErrorKind::Rejected {
             health.refused(now);
             self.observe(ended.member, GroupEvent::FileRefused);
-        } else if is_members_own(kind) {
+        } else if kind.is_upstreams_own() {
             health.failed(now, ended.pulse.waited());
         }
         let superseded = matches!(error.0.sink, Some(SinkError::Superseded(_)));
@@ -542,30 +543,6 @@ async fn until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline).await,
         None => std::future::pending().await,
-    }
-}
-
-/// True for failures that say something of the member, and not of the question or of us.
-fn is_members_own(kind: SourceErrorKind) -> bool {
-    match kind {
-        SourceErrorKind::Unreachable
-        | SourceErrorKind::Tls
-        | SourceErrorKind::TimedOut
-        | SourceErrorKind::BadAnswer
-        | SourceErrorKind::Busy
-        | SourceErrorKind::Refused
-        | SourceErrorKind::Loop => true,
-        SourceErrorKind::NotExist
-        | SourceErrorKind::Gone
-        | SourceErrorKind::TooLarge
-        | SourceErrorKind::Rejected
-        | SourceErrorKind::Sink
-        | SourceErrorKind::Off
-        | SourceErrorKind::PrivateUnserved
-        | SourceErrorKind::Unsupported
-        | SourceErrorKind::Disallowed
-        | SourceErrorKind::ForbiddenAddress
-        | SourceErrorKind::Internal => false,
     }
 }
 

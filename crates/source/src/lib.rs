@@ -36,7 +36,9 @@ mod silence;
 pub mod sumdb;
 mod tls;
 mod upstream;
+mod upstream_list;
 mod via;
+mod vitals;
 
 #[cfg(test)]
 mod conformance;
@@ -46,7 +48,7 @@ mod raw_server;
 mod test_names;
 
 pub use address::{AddressGuard, ForbiddenAddress, is_public};
-pub use breaker::{Admission, Breaker};
+pub use breaker::{Admission, Breaker, BreakerState};
 pub use build::{
     BuildError, Direct, DirectError, DirectOptions, GitFound, GroupedEntries, Sources,
     address_guard, build, is_this_server,
@@ -83,7 +85,9 @@ pub use repository::{
 pub use roots::{Location, RepositoryRoot, Roots};
 pub use tls::{CaFileError, TlsRoots, TlsSettings};
 pub use upstream::Upstream;
+pub use upstream_list::{EntryReport, UpstreamList, UpstreamReport};
 pub use via::{has_passed_through, via_name, via_value};
+pub use vitals::Vitals;
 
 use async_trait::async_trait;
 use bytes::Bytes;

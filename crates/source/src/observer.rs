@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{HealthReport, SourceErrorKind, SourceName};
+use crate::{SourceErrorKind, SourceName};
 
 /// Counts what upstreams do.
 pub trait UpstreamObserver: Send + Sync {
@@ -18,9 +18,6 @@ pub trait UpstreamObserver: Send + Sync {
 
     /// Something that only a group does happened to one of its members.
     fn group_event(&self, _upstream: &SourceName, _event: GroupEvent) {}
-
-    /// How a member of a group is after a question, and how many extra requests its group may make.
-    fn group_health(&self, _upstream: &SourceName, _health: &HealthReport, _budget_left: f64) {}
 }
 
 /// What a group does with a member.

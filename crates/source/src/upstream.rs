@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use gomod::{FileKind, ModulePath, ModuleVersion, Request, Revision, SafeUrl};
 use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderValue};
+use parking_lot::Mutex;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 use url::Url;
@@ -17,6 +18,7 @@ use crate::answer::{self, AnswerKind, FIRST_LOOK_BYTES};
 use crate::breaker::{Admission, Breaker, is_reached_by};
 use crate::http_client::{BodyFailure, ClientError, HttpClient, Reply, RequestFailure, text_of};
 use crate::options::UpstreamOptions;
+use crate::vitals::Vitals;
 use crate::{
     Fetched, Listing, Resolved, Sink, SinkError, Source, SourceError, SourceErrorKind, SourceName,
 };
@@ -34,6 +36,7 @@ pub struct Upstream {
     turns: Semaphore,
     /// Zips take long, and small answers must not wait for them.
     zip_turns: Semaphore,
+    vitals: Mutex<Vitals>,
 }
 
 impl Upstream {
@@ -50,6 +53,7 @@ impl Upstream {
             breaker: Arc::new(Breaker::new(options.breaker_outages, options.breaker_rest)),
             turns: Semaphore::new(options.concurrent_requests.max(1)),
             zip_turns: Semaphore::new(options.concurrent_requests.max(1)),
+            vitals: Mutex::default(),
             options,
         })
     }
@@ -62,6 +66,11 @@ impl Upstream {
     /// Whether it is taken to be down.
     pub fn breaker(&self) -> &Arc<Breaker> {
         &self.breaker
+    }
+
+    /// What it was like lately.
+    pub fn vitals(&self) -> Vitals {
+        *self.vitals.lock()
     }
 
     /// Asks for `path` (below the base, escaped, without a leading slash) and brings the answer to `sink`:
@@ -88,6 +97,13 @@ impl Upstream {
             }
         };
         let elapsed = asked.elapsed();
+        // Our own queue says nothing about upstream.
+        if transfer.attempts > 0 {
+            let is_own = |error: &SourceError| error.kind().is_upstreams_own();
+            let mut vitals = self.vitals.lock();
+            vitals.note_first_byte(transfer.first_byte.unwrap_or(elapsed));
+            vitals.note_outcome(!outcome.as_ref().is_err_and(is_own));
+        }
         let outcome = match outcome {
             Ok(()) => sink.finish().await.map_err(refused_by_sink),
             Err(failure) => Err(failure),
@@ -227,7 +243,9 @@ impl Upstream {
         admission: &mut Option<Admission>,
     ) -> Result<(), RequestFailure> {
         let headers = transfer.range_headers();
+        let asked = Instant::now();
         let reply = self.client.get(transfer.url.clone(), &headers).await?;
+        transfer.first_byte.get_or_insert_with(|| asked.elapsed());
         if is_reached_by(reply.status.as_u16())
             && let Some(admission) = admission.take()
         {
@@ -420,6 +438,8 @@ struct Transfer {
     etag: Option<HeaderValue>,
     /// Bytes received when the last request began.
     received_before: u64,
+    /// How long the first head took that came.
+    first_byte: Option<Duration>,
 }
 
 impl Transfer {
@@ -433,6 +453,7 @@ impl Transfer {
             total: None,
             etag: None,
             received_before: 0,
+            first_byte: None,
         }
     }
 

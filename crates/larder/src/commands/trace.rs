@@ -4,6 +4,7 @@
 //! and `.mod`, the checksum database with its proofs, the zip; each GOPROXY entry in turn, with the reason why it did
 //! not answer. Every byte is verified as `go` would. Nothing is kept.
 
+mod behind;
 mod direct;
 mod picture;
 mod walk;

@@ -18,6 +18,60 @@ fn grouped(mode: &str, members: &[&FakeUpstream]) -> LarderBuilder {
     builder.args(["--config".into(), file.into_os_string()])
 }
 
+#[test]
+fn how_each_upstream_is_is_seen_by_operators_and_by_who_traces_a_download() {
+    let (first, second) = (FakeUpstream::start(), FakeUpstream::with([&hello()]));
+    first.misbehave_under("/", Behaviour::normal().status(500, "oops\n"));
+    let larder = grouped("hedge", &[&first, &second]).start();
+    for kind in ["info", "mod", "zip"] {
+        larder.get(&hello().url_path(kind)).expect_status(200);
+    }
+    let traced = |arguments: &[&str]| {
+        let builder = crate::larder()
+            .env("GOPROXY", larder.url())
+            .env("GOSUMDB", "off");
+        let exited = builder.run(&[&["trace", "example.com/hello@v1.0.0"], arguments].concat());
+        assert!(exited.status.success(), "{exited:?}");
+        exited.stdout
+    };
+    let text = traced(&[]);
+    let line_of = |upstream: &FakeUpstream| {
+        let mut lines = text.lines().skip_while(|line| !line.starts_with("behind "));
+        lines.find(|line| line.contains(&upstream.url())).unwrap()
+    };
+    assert!(text.contains("  hedge, "), "{text}");
+    for part in [
+        "  ill  ",
+        "  breaker closed  ",
+        "  first byte ",
+        "  errors ",
+    ] {
+        assert!(line_of(&first).contains(part), "{part}: {text}");
+    }
+    assert!(!line_of(&first).contains("errors 0 %"), "{text}");
+    for part in ["  well  ", "  breaker closed  ", "  errors 0 %"] {
+        assert!(line_of(&second).contains(part), "{part}: {text}");
+    }
+    let said: serde_json::Value = serde_json::from_str(&traced(&["--json"])).unwrap();
+    let behind = &said["behind"][0]["upstreams"];
+    assert_eq!(behind[0]["mode"], "hedge", "{said}");
+    assert_eq!(behind[0]["members"][0]["upstream"], first.url());
+    assert_eq!(behind[0]["members"][0]["condition"], "ill");
+
+    let own: serde_json::Value =
+        serde_json::from_str(&larder.get("/-/upstreams").expect_status(200).text()).unwrap();
+    assert_eq!(own["upstreams"], *behind);
+    let (first, second) = (first.url(), second.url());
+    let breaker = "larder_upstream_breaker{";
+    assert_eq!(metric(&larder, &[breaker, &first, "closed"]), "1");
+    assert_eq!(metric(&larder, &[breaker, &second, "half-open"]), "0");
+    let condition = "larder_group_member_condition{";
+    assert_eq!(metric(&larder, &[condition, &first, "ill"]), "1");
+    let mean = "larder_upstream_first_byte_mean_seconds{";
+    let mean: f64 = metric(&larder, &[mean, &second]).parse().unwrap();
+    assert!(mean > 0.0);
+}
+
 fn source_of(larder: &Larder, target: &str) -> Option<String> {
     let answer = larder.get(target).expect_status(200);
     answer.header("x-larder-source").map(str::to_owned)

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use source::{Condition, GitObserver, GroupEvent, HealthReport, ProcessKind, UpstreamObserver};
+use source::{
+    BreakerState, Condition, EntryReport, GitObserver, GroupEvent, GroupMode, HealthReport,
+    ProcessKind, UpstreamObserver, UpstreamReport, Vitals,
+};
 use store::VerifiedBy;
 use store::eviction::Reason;
 
@@ -30,15 +33,23 @@ pub fn described() -> Vec<Described> {
     metrics.prefetched(true, 0);
     metrics.finished(&"upstream".into(), Ok(()), 0, Duration::ZERO);
     metrics.group_event(&"upstream".into(), GroupEvent::Failover);
-    let health = HealthReport {
-        condition: Condition::Well,
-        mean_first_byte: Duration::ZERO,
-        first_byte_p95: Duration::ZERO,
-        progress_p95: Duration::ZERO,
-        error_rate: 0.0,
-        refused_files: 0,
+    let member = UpstreamReport {
+        name: "upstream".into(),
+        breaker: Some(BreakerState::Closed),
+        vitals: Some(Vitals::default()),
+        health: Some(HealthReport {
+            condition: Condition::Well,
+            vitals: Vitals::default(),
+            first_byte_p95: Duration::ZERO,
+            progress_p95: Duration::ZERO,
+            refused_files: 0,
+        }),
     };
-    metrics.group_health(&"upstream".into(), &health, 0.0);
+    metrics.upstreams(&[EntryReport::Group {
+        mode: GroupMode::Hedge,
+        extra_requests_left: 0.0,
+        members: vec![member],
+    }]);
     metrics.eviction(Reason::CacheLimit, 0);
     metrics.refresh(RefreshedBy::Operator, RefreshOutcome::Done);
     metrics.process_finished(ProcessKind::Listing, Ok(()), Duration::ZERO);

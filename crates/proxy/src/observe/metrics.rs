@@ -12,8 +12,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use source::{
-    Condition, GitObserver, GroupEvent, HealthReport, ObjectName, ProcessKind, RepositoryUrl,
-    SourceErrorKind, SourceName, UpstreamObserver,
+    BreakerState, Condition, EntryReport, GitObserver, GroupEvent, ObjectName, ProcessKind,
+    RepositoryUrl, SourceErrorKind, SourceName, UpstreamObserver, UpstreamReport,
 };
 use store::check::Damaged;
 use store::eviction::{EvictionObserver, Reason};
@@ -67,22 +67,80 @@ struct ConditionLabels {
     condition: &'static str,
 }
 
-/// How the members of groups are, as of the last question.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BreakerLabels {
+    upstream: String,
+    state: &'static str,
+}
+
+/// How the upstreams are, and the members of groups.
 #[derive(Default)]
 struct Members {
     events: Family<MemberEventLabels, Counter>,
+    breaker: Family<BreakerLabels, Gauge>,
+    mean_first_byte: Family<MemberLabels, Fraction>,
+    error_rate: Family<MemberLabels, Fraction>,
     condition: Family<ConditionLabels, Gauge>,
-    mean_first_byte: Family<MemberLabels, Seconds>,
-    first_byte_p95: Family<MemberLabels, Seconds>,
-    progress_p95: Family<MemberLabels, Seconds>,
-    error_rate: Family<MemberLabels, Seconds>,
-    budget: Family<MemberLabels, Seconds>,
+    first_byte_p95: Family<MemberLabels, Fraction>,
+    progress_p95: Family<MemberLabels, Fraction>,
+    budget: Family<MemberLabels, Fraction>,
 }
 
 /// A gauge of fractions.
-type Seconds = Gauge<f64, AtomicU64>;
+type Fraction = Gauge<f64, AtomicU64>;
 
 impl Members {
+    fn note(&self, entry: &EntryReport) {
+        for upstream in entry.members() {
+            self.note_upstream(upstream);
+        }
+        if let EntryReport::Group {
+            extra_requests_left,
+            members,
+            ..
+        } = entry
+        {
+            for member in members {
+                let budget = self.budget.get_or_create(&MemberLabels::of(member));
+                budget.set(*extra_requests_left);
+            }
+        }
+    }
+
+    fn note_upstream(&self, upstream: &UpstreamReport) {
+        let labels = MemberLabels::of(upstream);
+        let set = |family: &Family<MemberLabels, Fraction>, value: f64| {
+            family.get_or_create(&labels).set(value);
+        };
+        if let Some(now) = upstream.breaker {
+            for state in BreakerState::ALL {
+                let labels = BreakerLabels {
+                    upstream: upstream.name.to_string(),
+                    state: state.name(),
+                };
+                let gauge = self.breaker.get_or_create(&labels);
+                gauge.set(i64::from(state == now));
+            }
+        }
+        if let Some(vitals) = upstream.vitals {
+            let mean = vitals.mean_first_byte.unwrap_or_default();
+            set(&self.mean_first_byte, mean.as_secs_f64());
+            set(&self.error_rate, vitals.error_rate);
+        }
+        if let Some(health) = upstream.health {
+            for condition in Condition::ALL {
+                let labels = ConditionLabels {
+                    upstream: upstream.name.to_string(),
+                    condition: condition.name(),
+                };
+                let gauge = self.condition.get_or_create(&labels);
+                gauge.set(i64::from(condition == health.condition));
+            }
+            set(&self.first_byte_p95, health.first_byte_p95.as_secs_f64());
+            set(&self.progress_p95, health.progress_p95.as_secs_f64());
+        }
+    }
+
     fn register(registry: &mut Registry) -> Self {
         let members = Self::default();
         registry.register(
@@ -91,15 +149,25 @@ impl Members {
             members.events.clone(),
         );
         registry.register(
+            "upstream_breaker",
+            "1 for the state of an upstream's breaker: closed, open (taken to be down) or half-open (tried again)",
+            members.breaker.clone(),
+        );
+        registry.register_with_unit(
+            "upstream_first_byte_mean",
+            "Weighted mean of the times to an upstream's first byte",
+            Unit::Seconds,
+            members.mean_first_byte.clone(),
+        );
+        registry.register(
+            "upstream_error_rate",
+            "Weighted share of the questions that an upstream did not answer, from 0 to 1",
+            members.error_rate.clone(),
+        );
+        registry.register(
             "group_member_condition",
             "1 for how a member of a group stands: well, ill or mistrusted",
             members.condition.clone(),
-        );
-        registry.register_with_unit(
-            "group_member_first_byte_mean",
-            "Weighted mean of the times to the first byte",
-            Unit::Seconds,
-            members.mean_first_byte.clone(),
         );
         registry.register_with_unit(
             "group_member_first_byte_p95",
@@ -114,16 +182,19 @@ impl Members {
             members.progress_p95.clone(),
         );
         registry.register(
-            "group_member_error_rate",
-            "Weighted share of the questions that a member of a group did not answer, from 0 to 1",
-            members.error_rate.clone(),
-        );
-        registry.register(
             "group_budget",
             "Extra requests that the group of this member may make now",
             members.budget.clone(),
         );
         members
+    }
+}
+
+impl MemberLabels {
+    fn of(upstream: &UpstreamReport) -> Self {
+        Self {
+            upstream: upstream.name.to_string(),
+        }
     }
 }
 
@@ -442,6 +513,13 @@ impl Metrics {
         }
     }
 
+    /// Says how the upstreams are.
+    pub fn upstreams(&self, entries: &[EntryReport]) {
+        for entry in entries {
+            self.members.note(entry);
+        }
+    }
+
     /// Counts a refresh.
     pub fn refresh(&self, by: RefreshedBy, outcome: RefreshOutcome) {
         let labels = RefreshLabels {
@@ -551,33 +629,6 @@ impl UpstreamObserver for Metrics {
             event: event.name(),
         };
         self.members.events.get_or_create(&labels).inc();
-    }
-
-    fn group_health(&self, upstream: &SourceName, health: &HealthReport, budget_left: f64) {
-        let members = &self.members;
-        for condition in Condition::ALL {
-            let labels = ConditionLabels {
-                upstream: upstream.to_string(),
-                condition: condition.name(),
-            };
-            let holds = i64::from(condition == health.condition);
-            members.condition.get_or_create(&labels).set(holds);
-        }
-        let labels = MemberLabels {
-            upstream: upstream.to_string(),
-        };
-        for (gauge, value) in [
-            (
-                &members.mean_first_byte,
-                health.mean_first_byte.as_secs_f64(),
-            ),
-            (&members.first_byte_p95, health.first_byte_p95.as_secs_f64()),
-            (&members.progress_p95, health.progress_p95.as_secs_f64()),
-            (&members.error_rate, health.error_rate),
-            (&members.budget, budget_left),
-        ] {
-            gauge.get_or_create(&labels).set(value);
-        }
     }
 }
 

@@ -6,9 +6,11 @@ mod described;
 mod exchange;
 mod metrics;
 mod refreshes;
+mod upstreams;
 
 pub use access_log::{AccessLog, LogFormat};
 pub use described::{Described, described};
 pub use exchange::{Asked, Exchange, Outcome, RequestKind};
 pub use metrics::Metrics;
 pub use refreshes::{RefreshOutcome, RefreshedBy};
+pub use upstreams::{EntryDocument, MemberDocument, UpstreamsDocument};

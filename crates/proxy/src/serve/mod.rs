@@ -35,7 +35,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use source::privacy::Privacy;
 use source::sumdb::{ChecksumSource, SumdbMirror};
-use source::{Refresher, Source};
+use source::{Refresher, Source, UpstreamList};
 use store::first_seen::FirstSeen;
 use store::{Staging, Store};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -93,6 +93,8 @@ pub struct Parts {
     pub first_seen: Arc<FirstSeen>,
     /// Where files and answers come from; `None` when offline.
     pub source: Option<Arc<dyn Source>>,
+    /// The upstreams among that, for those who look how they are.
+    pub upstreams: UpstreamList,
     /// Who vouches for files; `None` where no checksum database is configured.
     pub checksums: Option<Arc<dyn ChecksumSource>>,
     /// The database's data, for clients; `None` where none is configured.
@@ -140,6 +142,7 @@ struct Room {
     gate: Gate,
     fills: Fills,
     answers: Arc<Answers>,
+    upstreams: UpstreamList,
     sumdb: Option<Arc<SumdbMirror>>,
     metrics: Arc<Metrics>,
     access_log: Arc<AccessLog>,
@@ -195,6 +198,7 @@ impl Server {
             gate: Gate::new(parts.policy, parts.privacy, parts.first_seen),
             fills,
             answers,
+            upstreams: parts.upstreams,
             sumdb: parts.sumdb,
             metrics: parts.metrics,
             access_log: parts.access_log,

@@ -1,4 +1,4 @@
-//! `/-/…`: health, readiness, metrics, the pages of causes. No module path can begin with it.
+//! `/-/…`: health, readiness, metrics, the upstreams, the pages of causes. No module path can begin with it.
 
 use std::sync::atomic::Ordering;
 
@@ -8,10 +8,13 @@ use super::Room;
 use super::body::AnswerBody;
 use super::cause::PAGES;
 use super::respond::{Reply, TEXT};
-use crate::observe::Outcome;
+use crate::observe::{Outcome, UpstreamsDocument};
 
 /// The content type of OpenMetrics text.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The content type of JSON.
+const JSON: &str = "application/json";
 
 /// The content type of a page for people.
 const HTML: &str = "text/html; charset=utf-8";
@@ -29,10 +32,29 @@ pub(super) fn answer(room: &Room, operation: &str) -> Reply {
             text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n".into(), TEXT)
         }
         "readyz" => text(StatusCode::OK, "ready\n".into(), TEXT),
-        "metrics" => text(StatusCode::OK, room.metrics.render(), OPEN_METRICS),
+        "metrics" => {
+            room.metrics.upstreams(&room.upstreams.report());
+            text(StatusCode::OK, room.metrics.render(), OPEN_METRICS)
+        }
+        "upstreams" => upstreams(room),
         _ => text(
             StatusCode::NOT_FOUND,
-            "nothing here: /-/healthz, /-/readyz, /-/metrics and /-/causes/ are\n".into(),
+            "nothing here: /-/healthz, /-/readyz, /-/metrics, /-/upstreams and /-/causes/ are\n"
+                .into(),
+            TEXT,
+        ),
+    }
+}
+
+/// How the upstreams are: of use to whoever asks why a download is slow, `larder trace` among them. It names
+/// what the metrics name.
+fn upstreams(room: &Room) -> Reply {
+    let document = UpstreamsDocument::from(room.upstreams.report().as_slice());
+    match serde_json::to_string_pretty(&document) {
+        Ok(json) => text(StatusCode::OK, json + "\n", JSON),
+        Err(error) => text(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            format!("{error}\n"),
             TEXT,
         ),
     }
@@ -43,7 +65,7 @@ pub(super) fn landing() -> Reply {
     text(
         StatusCode::OK,
         "This is Larder, a Go module proxy. Point the go command at it: GOPROXY=<this address>\n\
-         Health: /-/healthz  Readiness: /-/readyz  Metrics: /-/metrics  \
+         Health: /-/healthz  Readiness: /-/readyz  Metrics: /-/metrics  Upstreams: /-/upstreams  \
          Why a download fails: /-/causes/\n"
             .into(),
         TEXT,

@@ -23,6 +23,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use crate::vitals::Vitals;
+
 /// Times that are remembered, of each kind.
 const KEPT: usize = 64;
 /// Times that say something.
@@ -45,8 +47,6 @@ const MISTRUST: Duration = Duration::from_secs(600);
 const LONGEST_MISTRUST: Duration = Duration::from_secs(6 * 3600);
 /// Questions that wait too long for a member that says nothing at all, before it counts as silent.
 const SILENT: u32 = 3;
-/// How much a new value weighs in a mean.
-const NEW_WEIGHT: f64 = 0.1;
 
 /// How much of a body a step is.
 pub(super) const STEP_BYTES: u64 = 64 << 10;
@@ -95,14 +95,12 @@ impl Condition {
 pub struct HealthReport {
     /// Well, ill or mistrusted.
     pub condition: Condition,
-    /// Weighted mean of the times to the first byte; zero before the first.
-    pub mean_first_byte: Duration,
+    /// What it was like lately.
+    pub vitals: Vitals,
     /// The 95th percentile of the last times to the first byte of files.
     pub first_byte_p95: Duration,
     /// The 95th percentile of the last times that 64 KiB of a body took.
     pub progress_p95: Duration,
-    /// Weighted share of the questions that failed, from 0 to 1.
-    pub error_rate: f64,
     /// Files that the verifier refused.
     pub refused_files: u64,
 }
@@ -114,8 +112,7 @@ pub(super) struct Health(Mutex<State>);
 struct State {
     files: Pace,
     answers: Pace,
-    mean_first_byte: Option<f64>,
-    error_rate: f64,
+    vitals: Vitals,
     strikes: u32,
     illness: Option<Illness>,
     rest: Duration,
@@ -144,8 +141,7 @@ impl Health {
         Self(Mutex::new(State {
             files: Pace::default(),
             answers: Pace::default(),
-            mean_first_byte: None,
-            error_rate: 0.0,
+            vitals: Vitals::default(),
             strikes: 0,
             illness: None,
             rest: FIRST_REST,
@@ -185,12 +181,9 @@ impl Health {
         let state = self.0.lock();
         HealthReport {
             condition,
-            mean_first_byte: state
-                .mean_first_byte
-                .map_or(Duration::ZERO, Duration::from_secs_f64),
+            vitals: state.vitals,
             first_byte_p95: state.files.first_byte.p95,
             progress_p95: state.files.step.p95,
-            error_rate: state.error_rate,
             refused_files: state.refused_files,
         }
     }
@@ -217,8 +210,8 @@ impl Health {
         for step in steps {
             pace.step.note(*step);
         }
-        state.note_first_byte(first_byte);
-        state.went(true);
+        state.vitals.note_first_byte(first_byte);
+        state.vitals.note_outcome(true);
         state.strikes = 0;
         state.recovers();
     }
@@ -226,8 +219,8 @@ impl Health {
     /// A question was not answered, or another member that was asked later was done first.
     pub(super) fn failed(&self, now: Instant, waited: Duration) {
         let mut state = self.0.lock();
-        state.note_first_byte(waited);
-        state.went(false);
+        state.vitals.note_first_byte(waited);
+        state.vitals.note_outcome(false);
         state.strikes = state.strikes.saturating_add(1);
         if state.strikes >= STRIKES {
             state.falls_ill(now);
@@ -237,7 +230,7 @@ impl Health {
     /// The verifier refused its file.
     pub(super) fn refused(&self, now: Instant) {
         let mut state = self.0.lock();
-        state.went(false);
+        state.vitals.note_outcome(false);
         state.refused_files += 1;
         if state.mistrusted_until.is_none_or(|until| until <= now) {
             state.mistrusted_until = Some(now + state.mistrust);
@@ -306,7 +299,7 @@ impl Health {
         if let Some(illness) = &mut state.illness {
             illness.probe_runs = false;
         }
-        state.went(in_time);
+        state.vitals.note_outcome(in_time);
         if in_time {
             state.recovers();
         } else {
@@ -316,17 +309,6 @@ impl Health {
 }
 
 impl State {
-    fn note_first_byte(&mut self, first_byte: Duration) {
-        let seconds = first_byte.as_secs_f64();
-        let mean = self.mean_first_byte.unwrap_or(seconds);
-        self.mean_first_byte = Some(mean + NEW_WEIGHT * (seconds - mean));
-    }
-
-    fn went(&mut self, well: bool) {
-        let failed = if well { 0.0 } else { 1.0 };
-        self.error_rate += NEW_WEIGHT * (failed - self.error_rate);
-    }
-
     fn falls_ill(&mut self, now: Instant) {
         match &mut self.illness {
             // Questions that were under way before do not make the rest longer.

@@ -297,9 +297,10 @@ async fn who_lies_once_is_asked_last() {
     assert_eq!(fixture.events(GroupEvent::FileRefused), 1);
     fixture.fetch_often(50).await;
     assert_eq!(fixture.asked(), [1, 51]);
-    let (_, report) = &fixture.group.health()[0];
+    let report = fixture.group.report();
+    let health = report.members()[0].health.unwrap();
     assert_eq!(
-        (report.condition, report.refused_files),
+        (health.condition, health.refused_files),
         (Condition::Mistrusted, 1)
     );
 }

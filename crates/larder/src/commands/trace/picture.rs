@@ -1,5 +1,6 @@
 //! The walk as a waterfall, and as curl commands.
 
+use super::behind;
 use super::walk::Walked;
 use crate::shell::quoted;
 use crate::timed_http::{Exchange, shown};
@@ -62,6 +63,8 @@ pub(super) fn waterfall(walked: &Walked) -> String {
     }
     text.push_str(&direct_lines(walked));
     text.push_str("\n· name   - connection   = TLS   ░ waiting   █ body\n");
+    text.push_str(&behind::lines(&walked.behind));
+    text.push('\n');
     for note in &walked.notes {
         let _ = writeln!(text, "note: {note}");
     }

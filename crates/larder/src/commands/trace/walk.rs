@@ -1,6 +1,7 @@
 //! The walk itself: which questions, to whom, in which order.
 
 use super::Question;
+use super::behind::{self, Behind};
 use super::direct::{DirectStep, DirectWalk};
 use crate::go_env::GoEnv;
 use crate::go_env::effective;
@@ -56,6 +57,8 @@ pub(super) struct Walked {
     /// Why entries of the list did not answer, and which one did.
     pub(super) notes: Vec<String>,
     pub(super) verified: Vec<Verdict>,
+    /// What Larders among the entries say of their upstreams.
+    pub(super) behind: Vec<Behind>,
     pub(super) failure: Option<String>,
 }
 
@@ -95,6 +98,11 @@ impl Plan {
             database,
         })
     }
+
+    /// Who is asked, in this order.
+    pub(super) fn entries(&self) -> &[ProxyEntry] {
+        &self.entries
+    }
 }
 
 /// Why one entry did not bring the module.
@@ -113,12 +121,18 @@ impl Failed {
     }
 }
 
-/// Walks the list until one entry brings the module.
+/// Walks the list until one entry brings the module, and asks who stands behind it.
 pub(super) async fn walk(
     plan: &Plan,
     environment: &Environment,
     client: Arc<TimedClient>,
 ) -> Walked {
+    let mut walked = walk_list(plan, environment, client.clone()).await;
+    walked.behind = behind::ask(plan, &client, &walked).await;
+    walked
+}
+
+async fn walk_list(plan: &Plan, environment: &Environment, client: Arc<TimedClient>) -> Walked {
     let mut walked = Walked {
         module_path: plan.module_path.clone(),
         version: None,
@@ -126,6 +140,7 @@ pub(super) async fn walk(
         direct: Vec::new(),
         notes: Vec::new(),
         verified: Vec::new(),
+        behind: Vec::new(),
         failure: None,
     };
     if let Some(reason) = plan.bypass {
@@ -523,6 +538,7 @@ impl Walked {
             "direct": self.direct,
             "notes": self.notes,
             "verified": verified,
+            "behind": self.behind,
             "failure": self.failure,
         })
     }
