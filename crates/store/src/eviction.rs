@@ -622,8 +622,30 @@ impl Survey {
     }
 }
 
+/// Why a file is never evicted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PinnedBy {
+    /// [`Pins`] name it.
+    Pins,
+    /// Its module is private.
+    Private,
+    /// A newer list of upstream does not name its version any more.
+    Withdrawn,
+}
+
+impl PinnedBy {
+    /// As reports name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pins => "pins",
+            Self::Private => "private",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
+}
+
 /// What may not go, while a walk passes the modules one after the other.
-struct Pinned {
+pub struct Pinned {
     pins: Pins,
     set: Arc<PinSet>,
     is_private: Arc<dyn Fn(&ModulePath) -> bool + Send + Sync>,
@@ -638,14 +660,43 @@ struct Listed {
 }
 
 impl Pinned {
+    /// By these pins as they are now, by what is private, and by the lists that upstream gave. Blocks.
+    ///
+    /// # Errors
+    /// The pins cannot be read.
+    pub fn now(
+        pins: Pins,
+        is_private: Arc<dyn Fn(&ModulePath) -> bool + Send + Sync>,
+        answers: Answers,
+    ) -> Result<Self, StoreError> {
+        Ok(Self {
+            set: pins.current()?,
+            pins,
+            is_private,
+            answers,
+            listed: None,
+        })
+    }
+
     fn read(&mut self) -> Result<(), StoreError> {
         self.set = self.pins.current()?;
         Ok(())
     }
 
     fn covers(&mut self, file: &WalkedFile) -> bool {
+        self.by(file).is_some()
+    }
+
+    /// Why a file stays; `None` where it may go. Blocks. The files of a module are best asked for one after the other.
+    pub fn by(&mut self, file: &WalkedFile) -> Option<PinnedBy> {
         let module = &file.key.module;
-        self.set.covers(module) || (self.is_private)(module.path()) || self.is_gone_upstream(file)
+        if self.set.covers(module) {
+            Some(PinnedBy::Pins)
+        } else if (self.is_private)(module.path()) {
+            Some(PinnedBy::Private)
+        } else {
+            self.is_gone_upstream(file).then_some(PinnedBy::Withdrawn)
+        }
     }
 
     /// A list never names pseudo-versions, so that their absence there says nothing.

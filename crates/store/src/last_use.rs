@@ -11,6 +11,7 @@
 
 use crate::folder::{Durable, WorkFolder, create_folders, read_if_there};
 use crate::sealed::{seal, unseal};
+use crate::walk::WalkedFile;
 use crate::{FileKey, Namespace, StoreError, layout};
 use fs_err as fs;
 use gomod::FileKind;
@@ -39,6 +40,11 @@ impl Minute {
     /// The minute that `time` is in.
     pub fn of(time: jiff::Timestamp) -> Self {
         Self(u32::try_from(time.as_second() / 60).unwrap_or_default())
+    }
+
+    /// When it began.
+    pub fn began(self) -> jiff::Timestamp {
+        jiff::Timestamp::from_second(i64::from(self.0) * 60).unwrap_or_default()
     }
 }
 
@@ -143,7 +149,7 @@ impl LastUse {
         if noted.is_empty() {
             return Ok(true);
         }
-        let mut table = self.read_written()?;
+        let mut table = read_written(&self.dir)?;
         table.merge(noted);
         let written = self.put(table);
         written.map_err(|error| StoreError::Io(error).in_folder(&self.dir))?;
@@ -152,7 +158,7 @@ impl LastUse {
 
     /// All last uses that are known now. Blocks.
     pub(crate) fn table(&self) -> Result<LastUseTable, StoreError> {
-        let mut table = self.read_written()?;
+        let mut table = read_written(&self.dir)?;
         table.merge(self.noted());
         Ok(table)
     }
@@ -228,19 +234,6 @@ impl LastUse {
         noted
     }
 
-    /// A file that is not there, or not whole, says nothing.
-    fn read_written(&self) -> Result<LastUseTable, StoreError> {
-        let Some(sealed) = read_if_there(&layout::last_use(&self.dir))? else {
-            return Ok(LastUseTable::default());
-        };
-        let Some((_, from)) = unseal::<About>(&sealed) else {
-            return Ok(LastUseTable::default());
-        };
-        let body = sealed.get(from..).unwrap_or_default();
-        let (files, _) = body.as_chunks::<WRITTEN_BYTES>();
-        Ok(LastUseTable::new(files.iter().map(read_one).collect()))
-    }
-
     fn put(&self, table: LastUseTable) -> std::io::Result<()> {
         let mut files = table.files;
         if files.len() > WRITTEN_FILES {
@@ -269,6 +262,39 @@ impl Drop for LastUse {
     }
 }
 
+/// A file that is not there, or not whole, says nothing.
+fn read_written(dir: &Path) -> Result<LastUseTable, StoreError> {
+    let Some(sealed) = read_if_there(&layout::last_use(dir))? else {
+        return Ok(LastUseTable::default());
+    };
+    let Some((_, from)) = unseal::<About>(&sealed) else {
+        return Ok(LastUseTable::default());
+    };
+    let body = sealed.get(from..).unwrap_or_default();
+    let (files, _) = body.as_chunks::<WRITTEN_BYTES>();
+    Ok(LastUseTable::new(files.iter().map(read_one).collect()))
+}
+
+/// The last uses as the server of a folder wrote them last, for those who look at it: minutes old.
+#[derive(Debug)]
+pub struct WrittenUses(LastUseTable);
+
+impl WrittenUses {
+    /// Those of the cache folder `dir`. Blocks.
+    ///
+    /// # Errors
+    /// They are there and cannot be read.
+    pub fn read(dir: &Path) -> Result<Self, StoreError> {
+        read_written(dir).map(Self)
+    }
+
+    /// When a file was asked for last, or else stored.
+    pub fn of(&self, file: &WalkedFile) -> Minute {
+        let asked = self.0.get(FileHash::of(&file.key));
+        asked.unwrap_or_default().max(Minute::of(file.stored_at))
+    }
+}
+
 fn read_one(bytes: &[u8; WRITTEN_BYTES]) -> (FileHash, Minute) {
     let [a, b, c, d, e, f, g, h, i, j, k, l] = *bytes;
     let hash = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
@@ -293,12 +319,19 @@ impl LastUseTable {
 
     /// When the file was last asked for, where that is known; notes that it is stored.
     pub(crate) fn ask(&mut self, hash: FileHash) -> Option<Minute> {
-        let at = self
-            .files
-            .binary_search_by_key(&hash, |(hash, _)| *hash)
-            .ok()?;
+        let at = self.position(hash)?;
         *self.asked.get_mut(at)? = true;
         self.files.get(at).map(|(_, minute)| *minute)
+    }
+
+    fn get(&self, hash: FileHash) -> Option<Minute> {
+        let at = self.position(hash)?;
+        self.files.get(at).map(|(_, minute)| *minute)
+    }
+
+    fn position(&self, hash: FileHash) -> Option<usize> {
+        let by_hash = |(hash, _): &(FileHash, Minute)| *hash;
+        self.files.binary_search_by_key(&hash, by_hash).ok()
     }
 
     fn merge(&mut self, noted: BTreeMap<FileHash, Minute>) {

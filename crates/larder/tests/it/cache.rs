@@ -164,6 +164,27 @@ fn ls_shows_what_is_stored_and_pins_are_kept_in_a_file() {
     expect_status(cache(&folder.join("none"), &["ls"]), 1);
 }
 
+#[test]
+fn ls_says_which_versions_stay_because_upstream_no_longer_has_them() {
+    let newer = Module::new("example.com/hello", "v1.1.0");
+    let upstream = FakeUpstream::with(&[hello(), newer.clone()]);
+    let larder = larder_over(&upstream);
+    fill(&larder, &hello());
+    fill(&larder, &newer);
+    upstream.serve("/example.com/hello/@v/list", "v1.1.0\n", "text/plain");
+    larder.get("/example.com/hello/@v/list").expect_status(200);
+    let listed = expect_status(cache(larder.cache_dir(), &["ls"]), 0).stdout;
+    let line = |version: &str| listed.lines().find(|line| line.contains(version)).unwrap();
+    assert!(line("@v1.0.0").ends_with("(pinned: withdrawn)"), "{listed}");
+    assert!(line("@v1.1.0").ends_with("@v1.1.0"), "{listed}");
+    let json = expect_status(
+        cache(larder.cache_dir(), &["ls", "--sort", "used", "--json"]),
+        0,
+    );
+    let said: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert!(said["versions"][0]["used_at"].is_string(), "{said}");
+}
+
 fn modules() -> Vec<Module> {
     vec![
         hello(),

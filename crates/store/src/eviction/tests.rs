@@ -1,6 +1,7 @@
 use super::*;
 use crate::answers::Answer;
 use crate::conformance::{key, read, verified};
+use crate::last_use::WrittenUses;
 use crate::memory::MemoryTier;
 use crate::pins::Pin;
 use crate::tests::scratch;
@@ -141,6 +142,29 @@ async fn what_was_asked_for_longest_ago_goes_until_a_tenth_below_the_limit() {
 }
 
 #[tokio::test]
+async fn what_looks_at_the_folder_sees_when_each_file_was_asked_for_last() {
+    let folder = folder(limits(20 * KIB));
+    folder.store_all(&[numbered(0), numbered(1)], KIB).await;
+    folder.later(60);
+    assert!(folder.store.open_now(&numbered(1)).is_some());
+    assert!(folder.usage.last_use.write().unwrap());
+    let uses = WrittenUses::read(folder.dir.path()).unwrap();
+    let mut used = Vec::new();
+    for found in folder.evictor.parts.disk.walk() {
+        if let Ok(Found::File(file)) = found {
+            used.push((uses.of(&file), file.key, file.stored_at));
+        }
+    }
+    used.sort_by_key(|(used, ..)| *used);
+    let [(earlier, first, stored_at), (later, second, _)] = used.as_slice() else {
+        panic!("{used:?}");
+    };
+    assert_eq!((first, second), (&numbered(0), &numbered(1)));
+    assert!(*earlier <= Minute(Minute::of(*stored_at).0 + 1));
+    assert!(later.0 >= Minute::of(*stored_at).0 + 60);
+}
+
+#[tokio::test]
 async fn an_evicted_file_is_gone_from_memory_too_and_its_record_stays() {
     let folder = folder(limits(KIB));
     folder.store_all(&[numbered(0)], 2 * KIB).await;
@@ -182,6 +206,32 @@ async fn pinned_private_and_withdrawn_versions_stay_and_the_shortage_is_told() {
         source: "test".to_owned(),
     };
     folder.answers.write(&list, &answer).await.unwrap();
+
+    let mut pinned = Pinned::now(
+        folder.evictor.parts.pins.clone(),
+        Arc::clone(&folder.evictor.parts.is_private),
+        folder.answers.clone(),
+    )
+    .unwrap();
+    let mut why = Vec::new();
+    for found in folder.evictor.parts.disk.walk() {
+        let Ok(Found::File(file)) = found else {
+            panic!("{found:?}");
+        };
+        if let Some(by) = pinned.by(&file) {
+            why.push((file.key, by));
+        }
+    }
+    let by = [
+        PinnedBy::Pins,
+        PinnedBy::Pins,
+        PinnedBy::Private,
+        PinnedBy::Withdrawn,
+    ];
+    assert_eq!(why.len(), stays.len(), "{why:?}");
+    for expected in stays.iter().cloned().zip(by) {
+        assert!(why.contains(&expected), "{expected:?}");
+    }
 
     let evicted = folder.evictor.run().await.unwrap();
     for key in &stays {

@@ -12,7 +12,11 @@ use gomod::{FileKind, ModulePath, ModuleVersion};
 use serde::Serialize;
 use serde_json::json;
 use std::cmp::Reverse;
+use std::sync::Arc;
 use store::VerifiedBy;
+use store::answers::Answers;
+use store::eviction::{Pinned, PinnedBy};
+use store::last_use::{Minute, WrittenUses};
 use store::pins::Pins;
 use store::walk::{Found, WalkedFile};
 
@@ -26,6 +30,8 @@ struct Row {
     bytes: u64,
     /// When the first of them was stored.
     stored_at: Option<String>,
+    /// The minute when one of them was asked for last, as far as the server has written it down, or else stored.
+    used_at: Option<String>,
     /// Why it is never evicted; `null` where it may be.
     pinned_by: Option<&'static str>,
     /// Who vouched for the zip, or for what there is.
@@ -34,6 +40,8 @@ struct Row {
     untrusted: Vec<&'static str>,
     #[serde(skip)]
     stored: Option<jiff::Timestamp>,
+    #[serde(skip)]
+    used: Minute,
 }
 
 /// Of everything that was listed.
@@ -55,9 +63,14 @@ pub(super) fn list(
     form: Form,
 ) -> Result<Outcome, Complaint> {
     let store = open_store(config)?;
-    let pins = Pins::of(&config.cache_dir)
-        .current()
-        .map_err(Complaint::from_error)?;
+    let private = config.private.clone();
+    let mut pinned = Pinned::now(
+        Pins::of(&config.cache_dir),
+        Arc::new(move |module_path| private.matches(module_path.as_str())),
+        Answers::open(&config.cache_dir).map_err(Complaint::from_error)?,
+    )
+    .map_err(Complaint::from_error)?;
+    let uses = WrittenUses::read(&config.cache_dir).map_err(Complaint::from_error)?;
     let wanted = selection.test();
     let mut listing = Listing::new(form);
     let mut kept = Vec::new();
@@ -92,15 +105,14 @@ pub(super) fn list(
                 listing.totals.modules += 1;
             }
             listing.totals.versions += 1;
-            let pinned_by = match () {
-                () if pins.covers(module) => Some("pins"),
-                () if config.private.matches(module.path().as_str()) => Some("private"),
-                () => None,
-            };
-            current = Some((module.clone(), Row::new(module, pinned_by)));
+            current = Some((module.clone(), Row::new(module)));
         }
         if let Some((_, row)) = &mut current {
             row.add(&file, &mut listing.totals);
+            row.used(uses.of(&file));
+            row.pinned_by = row
+                .pinned_by
+                .or_else(|| pinned.by(&file).map(PinnedBy::name));
         }
     }
     if let Some((_, row)) = current {
@@ -109,7 +121,7 @@ pub(super) fn list(
     match sort {
         Sort::Path => {}
         Sort::Size => kept.sort_by_key(|row| Reverse(row.bytes)),
-        Sort::Used => kept.sort_by_key(|row| row.stored),
+        Sort::Used => kept.sort_by_key(|row| row.used),
     }
     for row in &kept {
         listing.row(row);
@@ -119,17 +131,26 @@ pub(super) fn list(
 }
 
 impl Row {
-    fn new(module: &ModuleVersion, pinned_by: Option<&'static str>) -> Self {
+    fn new(module: &ModuleVersion) -> Self {
         Self {
             module: module.path().to_string(),
             version: module.version().to_string(),
             files: Vec::new(),
             bytes: 0,
             stored_at: None,
-            pinned_by,
+            used_at: None,
+            pinned_by: None,
             verified_by: None,
             untrusted: Vec::new(),
             stored: None,
+            used: Minute::default(),
+        }
+    }
+
+    fn used(&mut self, minute: Minute) {
+        if minute > self.used {
+            self.used = minute;
+            self.used_at = Some(minute.began().to_string());
         }
     }
 
@@ -229,7 +250,7 @@ impl Listing {
     }
 }
 
-/// `SIZE  FILES  STORED  VERIFIED BY  MODULE@VERSION  (pinned)`: columns first, what may be long last.
+/// `SIZE  FILES  STORED  USED  VERIFIED BY  MODULE@VERSION  (pinned)`: columns first, what may be long last.
 fn line(row: &Row) -> String {
     let letters: String = FileKind::ALL
         .iter()
@@ -238,20 +259,24 @@ fn line(row: &Row) -> String {
             false => '-',
         })
         .collect();
-    let day = row.stored_at.as_deref().and_then(|time| time.get(..10));
+    let day = |time: &Option<String>| {
+        let day = time.as_deref().and_then(|time| time.get(..10));
+        day.unwrap_or("-").to_owned()
+    };
     let pinned = match row.pinned_by {
-        Some("private") => "  (pinned: private)",
-        Some(_) => "  (pinned)",
-        None => "",
+        Some("pins") => "  (pinned)".to_owned(),
+        Some(otherwise) => format!("  (pinned: {otherwise})"),
+        None => String::new(),
     };
     let untrusted = match row.untrusted.as_slice() {
         [] => String::new(),
         kinds => format!("  (not served: {})", kinds.join(", ")),
     };
     format!(
-        "{:>9}  {letters}  {:10}  {:16}  {}@{}{pinned}{untrusted}\n",
+        "{:>9}  {letters}  {:10}  {:10}  {:16}  {}@{}{pinned}{untrusted}\n",
         human_bytes(row.bytes),
-        day.unwrap_or("-"),
+        day(&row.stored_at),
+        day(&row.used_at),
         row.verified_by.as_deref().unwrap_or("-"),
         row.module,
         row.version,
