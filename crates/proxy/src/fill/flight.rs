@@ -1,8 +1,9 @@
 //! What the requests that wait for one fill see of it.
 
 use std::fs::File;
-use std::sync::Arc;
+use std::io::{self, ErrorKind};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,6 +12,9 @@ use tokio::sync::{Notify, watch};
 
 use crate::failure::Failure;
 use crate::serve::read_ahead::{CHUNK_BYTES, read_chunk};
+
+/// What each follower is sent first.
+const FIRST_BYTES: u64 = 4 << 10;
 
 /// How long a follower's bulk waits for the first bytes of the others.
 const CROWD_PATIENCE: Duration = Duration::from_millis(50);
@@ -100,6 +104,8 @@ impl Flight {
 struct Crowd {
     waiting: AtomicUsize,
     has_begun: Notify,
+    /// Read by the first of them. Whose ever the file is in the end, its beginning is this.
+    first_bytes: OnceLock<Bytes>,
 }
 
 /// One of them.
@@ -195,6 +201,26 @@ impl Following {
                 return Err(Failure::Internal("the fill of this file died".into()));
             }
         }
+    }
+
+    /// The first few of the bytes up to `end` that may be handed out: read once, for all who follow.
+    ///
+    /// # Errors
+    /// What kept them from being read.
+    pub async fn first_bytes(&self, file: &Arc<File>, end: u64) -> io::Result<Bytes> {
+        if let Some(first) = self.crowd.first_bytes.get() {
+            return Ok(first.clone());
+        }
+        let read = read_chunk(file, 0, end.min(FIRST_BYTES)).await?;
+        if read.is_empty() {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        // A copy: what was read holds a buffer that is meant for chunks.
+        let first = self
+            .crowd
+            .first_bytes
+            .get_or_init(|| Bytes::copy_from_slice(&read));
+        Ok(first.clone())
     }
 
     /// So many more bytes were handed out.

@@ -83,7 +83,7 @@ impl From<&UpstreamReport> for MemberDocument {
             first_byte_mean_ms: vitals
                 .and_then(|vitals| vitals.mean_first_byte)
                 .map(milliseconds),
-            error_rate: vitals.map(|vitals| vitals.error_rate),
+            error_rate: vitals.map(|vitals| (vitals.error_rate * 1000.0).round() / 1000.0),
             first_byte_p95_ms: health.and_then(|health| known(health.first_byte_p95)),
             progress_p95_ms: health.and_then(|health| known(health.progress_p95)),
             refused_files: health.map(|health| health.refused_files),

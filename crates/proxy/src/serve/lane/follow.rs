@@ -32,12 +32,9 @@ use crate::fill::flight::{Following, Part};
 use crate::fill::{Fetch, Served};
 use crate::gate::AdmittedFile;
 use crate::observe::{Exchange, Outcome};
-use crate::serve::read_ahead::read_chunk;
 use crate::serve::respond::Found;
 use crate::serve::{Room, files};
 
-/// Sent first of a file that arrives, with the head of its answer.
-const FIRST_BYTES: u64 = 4 << 10;
 /// Sent in one turn: followers that keep up read the same part one after the other, while it is in the
 /// processor's cache.
 const TURN_BYTES: u64 = 1 << 20;
@@ -196,12 +193,8 @@ async fn follow(
                 exchange.sent(sent);
                 sent
             }
-            Part::File { file, start, end } => {
-                let end = end.min(start + FIRST_BYTES);
-                let first = read_chunk(&file, start, end).await?;
-                if first.is_empty() {
-                    return Err(ErrorKind::UnexpectedEof.into());
-                }
+            Part::File { file, end, .. } => {
+                let first = following.first_bytes(&file, end).await?;
                 stream = send::memory(stream, deadline, exchange, head, &first).await?;
                 head = b"";
                 following.took(first.len() as u64);
