@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::corpus::{self, Sample};
 use super::generator;
 use super::nginx::{AccessLog, Nginx};
-use super::program::{Program, at_least, at_most};
+use super::program::{Listening, Program, at_least, at_most};
 use super::{median, start_larder};
 use crate::larder::{Larder, Usage};
 use crate::{Outcome, http};
@@ -39,6 +39,8 @@ pub(super) enum Setting {
 enum Peer {
     Nginx,
     Larder,
+    /// A server that does the least that one can, for small files without access logs.
+    Floor,
 }
 
 /// All rounds of one server with one file.
@@ -94,15 +96,18 @@ impl Setting {
 
     /// The most that Larder's CPU may be of nginx's, for one request of this file; the goal for throughput is 1 in each.
     fn cpu_goal(self, file: &str) -> Option<f64> {
-        let is_small = matches!(file, ".info" | ".mod");
         match self {
-            Self::Logged if is_small => Some(0.8),
-            Self::Quiet if is_small => Some(0.65),
+            Self::Logged if is_small(file) => Some(0.8),
+            Self::Quiet if is_small(file) => Some(0.65),
             Self::Logged if file == "100 kB zip" => Some(0.8),
             Self::Logged => Some(1.0),
             Self::Quiet | Self::Crowded | Self::Http2 => None,
         }
     }
+}
+
+fn is_small(file: &str) -> bool {
+    matches!(file, ".info" | ".mod")
 }
 
 impl Cell {
@@ -135,14 +140,23 @@ fn float(count: u64) -> f64 {
 enum Server {
     Nginx(Nginx),
     Larder(Larder),
+    Floor(Listening),
 }
 
 impl Server {
+    fn peer(&self) -> Peer {
+        match self {
+            Self::Nginx(_) => Peer::Nginx,
+            Self::Larder(_) => Peer::Larder,
+            Self::Floor(_) => Peer::Floor,
+        }
+    }
+
     fn address(&self) -> Outcome<SocketAddr> {
         match self {
             Self::Nginx(nginx) => Ok(nginx.address),
-            Self::Larder(larder) => {
-                let (_, authority) = larder.url.split_once("://").ok_or("no URL")?;
+            Self::Larder(Larder { url, .. }) | Self::Floor(Listening { url, .. }) => {
+                let (_, authority) = url.split_once("://").ok_or("no URL")?;
                 Ok(authority.parse()?)
             }
         }
@@ -152,6 +166,7 @@ impl Server {
         match self {
             Self::Nginx(nginx) => nginx.usage(),
             Self::Larder(larder) => larder.usage(),
+            Self::Floor(floor) => floor.usage(),
         }
     }
 }
@@ -200,15 +215,21 @@ pub(super) fn measure(
     };
     let (certificate_text, key_text) = (certificate.to_string_lossy(), key.to_string_lossy());
     let tls = ["--tls-cert", &certificate_text, "--tls-key", &key_text];
-    let logged = [
+    let small: Vec<&str> = samples
+        .iter()
+        .filter(|sample| is_small(sample.name))
+        .map(|sample| sample.path.as_str())
+        .collect();
+    let logged = vec![
         nginx("nginx-logged", AccessLog::On, false)?,
         larder("larder-logged", &[])?,
     ];
-    let quiet = [
+    let quiet = vec![
         nginx("nginx", AccessLog::Off, false)?,
         larder("larder", &["--access-log", "off"])?,
+        Server::Floor(program.floor(&served, &small)?),
     ];
-    let over_tls = [
+    let over_tls = vec![
         nginx("nginx-tls", AccessLog::On, true)?,
         larder("larder-tls", &tls)?,
     ];
@@ -250,13 +271,17 @@ fn fill(binary: &Path, origin: &Path, store: &Path, samples: &[Sample], work: &P
 
 fn rounds(
     load: &Load<'_>,
-    servers: &[(Setting, &[Server; 2])],
+    servers: &[(Setting, &Vec<Server>)],
     samples: &[Sample],
 ) -> Outcome<Vec<Cell>> {
     let mut cells = Vec::new();
-    for (setting, pair) in servers {
+    for (setting, of_setting) in servers {
         for sample in samples {
-            for (peer, server) in [Peer::Nginx, Peer::Larder].into_iter().zip(pair.iter()) {
+            for server in *of_setting {
+                let peer = server.peer();
+                if peer == Peer::Floor && !is_small(sample.name) {
+                    continue;
+                }
                 let cell = Cell {
                     setting: *setting,
                     peer,
@@ -341,8 +366,11 @@ pub(super) fn ratios(cells: &[Cell]) -> Vec<Ratio> {
 }
 
 fn pairs(cells: &[Cell]) -> impl Iterator<Item = (&Cell, &Cell)> {
-    let of = |peer| cells.iter().filter(move |cell| cell.peer == peer);
-    of(Peer::Nginx).zip(of(Peer::Larder))
+    of_peer(cells, Peer::Nginx).zip(of_peer(cells, Peer::Larder))
+}
+
+fn of_peer(cells: &[Cell], peer: Peer) -> impl Iterator<Item = &Cell> {
+    cells.iter().filter(move |cell| cell.peer == peer)
 }
 
 /// A table for each setting: Larder's figures beside nginx's, and their ratio.
@@ -380,6 +408,20 @@ pub(super) fn report(cells: &[Cell]) -> String {
                 nginx.file,
                 nginx.generator_share(),
                 larder.generator_share(),
+            );
+        }
+        for floor in of_peer(cells, Peer::Floor).filter(|cell| cell.setting == *setting) {
+            let same = |cell: &&Cell| cell.setting == *setting && cell.file == floor.file;
+            let Some(nginx) = of_peer(cells, Peer::Nginx).find(same) else {
+                continue;
+            };
+            let _ = write!(
+                text,
+                "\nThe floor, a server that does nothing but `epoll_wait`, `recv` and `send` of as many bytes, {}: {:.0} req/s, {:.1} µs CPU, {:.2} of nginx's.\n",
+                floor.file,
+                floor.requests_per_second(),
+                floor.cpu_us_per_request(),
+                floor.cpu_us_per_request() / nginx.cpu_us_per_request(),
             );
         }
     }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::program::{PipeProcess, Program, at_most};
+use super::program::{Listening, Program, at_most};
 use super::{Work, median, start_larder};
 use crate::graph::{Client, filled_folder};
 use crate::larder::{Larder, Usage};
@@ -128,11 +128,7 @@ pub(super) fn try_way(program: &Program, binary: &Path, work: &Work, name: &str)
 }
 
 /// A second Larder over the filled folder, and the pipe that it is asked through.
-fn delayed_upstream(
-    program: &Program,
-    binary: &Path,
-    work: &Work,
-) -> Outcome<(Larder, PipeProcess)> {
+fn delayed_upstream(program: &Program, binary: &Path, work: &Work) -> Outcome<(Larder, Listening)> {
     let filled = filled_folder()?;
     if !filled.join("download").is_dir() {
         return Err(

@@ -3,12 +3,13 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
+use crate::larder::Usage;
 use crate::process::{cargo, line, run};
 use crate::{Outcome, repository};
 
@@ -44,31 +45,47 @@ impl Program {
     }
 
     /// Puts a pipe in front of a server. A round trip through it takes twice `delay` longer.
-    pub(super) fn pipe(&self, server: SocketAddr, delay: Duration) -> Outcome<PipeProcess> {
+    pub(super) fn pipe(&self, server: SocketAddr, delay: Duration) -> Outcome<Listening> {
+        self.start(&["pipe", &server.to_string(), &delay.as_millis().to_string()])
+    }
+
+    /// Starts the server that does the least that one can, for these paths of `folder`.
+    pub(super) fn floor(&self, folder: &Path, paths: &[&str]) -> Outcome<Listening> {
+        let folder = folder.to_string_lossy();
+        self.start(&[&["floor", &folder], paths].concat())
+    }
+
+    fn start(&self, arguments: &[&str]) -> Outcome<Listening> {
         let mut child = Command::new(&self.path)
-            .args(["pipe", &server.to_string(), &delay.as_millis().to_string()])
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
-        let stdout = child.stdout.take().ok_or("the pipe has no stdout")?;
+        let stdout = child.stdout.take().ok_or("it has no stdout")?;
         let mut announced = String::new();
         BufReader::new(stdout).read_line(&mut announced)?;
         let url = announced
             .trim_end()
             .strip_prefix("listening on ")
-            .ok_or("the pipe does not say where it listens")?
+            .ok_or_else(|| format!("pull_path {arguments:?} does not say where it listens"))?
             .to_owned();
-        Ok(PipeProcess { child, url })
+        Ok(Listening { child, url })
     }
 }
 
-/// A pipe that lives as long as this.
-pub(super) struct PipeProcess {
+/// A pipe or a server that lives as long as this.
+pub(super) struct Listening {
     child: Child,
     pub(super) url: String,
 }
 
-impl Drop for PipeProcess {
+impl Listening {
+    pub(super) fn usage(&self) -> Outcome<Usage> {
+        Usage::of(self.child.id())
+    }
+}
+
+impl Drop for Listening {
     fn drop(&mut self) {
         // It would end with its stdin, too; nobody could be told that this failed.
         let _ = self.child.kill();

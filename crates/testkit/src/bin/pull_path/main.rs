@@ -7,6 +7,7 @@
 //! - `pull_path store FOLDER FILES`: fills a cache folder with small files
 //! - `pull_path certificate FOLDER`: writes `ca.pem`, `leaf.pem` and `leaf.key`
 //! - `pull_path http2 ADDRESS CA PATH LENGTH TIME_MS`: a load generator for HTTP/2 over TLS 1.3
+//! - `pull_path floor FOLDER PATH...`: a server that does the least that one can, until it is killed
 //! - `pull_path pipe SERVER DELAY_MS`: a pipe to a server, until stdin ends; prints `listening on URL` only
 #![allow(
     clippy::unwrap_used,
@@ -23,6 +24,7 @@
 mod client;
 mod faults;
 mod figures;
+mod floor;
 mod http2;
 mod load;
 mod many_files;
@@ -80,6 +82,7 @@ fn main() {
                 time,
             ));
         }
+        ["floor", folder, paths @ ..] => floor::serve(Path::new(folder), paths),
         ["pipe", server, delay_ms] => {
             let delay = Duration::from_millis(delay_ms.parse().unwrap());
             carry_until_stdin_ends(server.parse().unwrap(), delay);
