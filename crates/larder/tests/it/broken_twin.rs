@@ -137,6 +137,21 @@ fn an_upstream_that_lied_in_one_large_file_breaks_off_no_other() {
 }
 
 #[test]
+fn an_upstream_that_lied_in_a_small_file_breaks_off_no_large_one() {
+    let modules = [
+        Module::new("example.com/small", "v1.0.0"),
+        Module::new("example.com/large", "v1.0.0").incompressible(12 << 20),
+    ];
+    let twins = Twins::start(&modules, Link::default());
+    let (_server, sumdb) = database(&modules);
+    let larder = over(&twins, "order", &sumdb);
+    twins.first.break_with(Fault::Lie);
+    for module in &modules {
+        fetch(&larder, &twins, module);
+    }
+}
+
+#[test]
 fn a_large_file_that_broke_off_is_there_as_soon_as_its_database_answers_again() {
     let module = Module::new("example.com/large", "v1.0.0").incompressible(12 << 20);
     let path = module.url_path("zip");

@@ -47,8 +47,9 @@ pub(super) enum Release {
     WhenVerified,
 }
 
-/// Sources that lied in a file of which clients had the beginning: what they send next is handed out when it is verified,
-/// so that nobody else's download breaks off for it.
+/// Sources that lied: in a file of which clients had the beginning, or against the checksum database. What they send next
+/// is handed out when it is verified, so that nobody's download breaks off for it. (A file that is merely invalid, or not
+/// what came first, says less of its source, and whoever asks for such a one must not slow down all others.)
 pub(super) struct Liars(Cache<SourceName, Instant>);
 
 impl Liars {
@@ -349,7 +350,8 @@ impl FillSink {
     fn not_accepted(&self, error: VerifyError) -> SinkError {
         let leads = self.contest.lead().is_some_and(|lead| self.leads(&lead));
         let another_source_may_help = error.is_of_the_bytes() && !leads;
-        if error.is_of_the_bytes() && leads {
+        let is_against_the_database = matches!(error, VerifyError::Mismatch { .. });
+        if is_against_the_database || (error.is_of_the_bytes() && leads) {
             self.contest.liars.caught(&self.source);
         }
         let text = error.to_string();
