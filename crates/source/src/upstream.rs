@@ -171,9 +171,11 @@ impl Upstream {
             )),
             Err(_) => Err(SourceError::new(
                 SourceErrorKind::Busy,
-                format!(
-                    "{} requests to it were in flight for {} s and none of them ended",
-                    self.options.concurrent_requests,
+                match self.options.concurrent_requests {
+                    0 | 1 => "another request to it was in flight".to_owned(),
+                    several => format!("{several} requests to it were in flight"),
+                } + &format!(
+                    ", and none ended within {} s",
                     self.options.queue_timeout.as_secs()
                 ),
             )),

@@ -26,15 +26,15 @@ fn how_each_upstream_is_is_seen_by_operators_and_by_who_traces_a_download() {
     for kind in ["info", "mod", "zip"] {
         larder.get(&hello().url_path(kind)).expect_status(200);
     }
-    let traced = |arguments: &[&str]| {
+    let traced = |arguments: &[&str], status: i32| {
         let builder = crate::larder()
             .env("GOPROXY", larder.url())
             .env("GOSUMDB", "off");
-        let exited = builder.run(&[&["trace", "example.com/hello@v1.0.0"], arguments].concat());
-        assert!(exited.status.success(), "{exited:?}");
+        let exited = builder.run(&[&["trace"], arguments].concat());
+        assert_eq!(exited.status.code(), Some(status), "{exited:?}");
         exited.stdout
     };
-    let text = traced(&[]);
+    let text = traced(&["example.com/hello@v1.0.0"], 0);
     let line_of = |upstream: &FakeUpstream| {
         let mut lines = text.lines().skip_while(|line| !line.starts_with("behind "));
         lines.find(|line| line.contains(&upstream.url())).unwrap()
@@ -52,7 +52,8 @@ fn how_each_upstream_is_is_seen_by_operators_and_by_who_traces_a_download() {
     for part in ["  well  ", "  breaker closed  ", "  errors 0 %"] {
         assert!(line_of(&second).contains(part), "{part}: {text}");
     }
-    let said: serde_json::Value = serde_json::from_str(&traced(&["--json"])).unwrap();
+    let json = traced(&["example.com/hello@v1.0.0", "--json"], 0);
+    let said: serde_json::Value = serde_json::from_str(&json).unwrap();
     let behind = &said["behind"][0]["upstreams"];
     assert_eq!(behind[0]["mode"], "hedge", "{said}");
     assert_eq!(behind[0]["members"][0]["upstream"], first.url());
@@ -70,6 +71,13 @@ fn how_each_upstream_is_is_seen_by_operators_and_by_who_traces_a_download() {
     let mean = "larder_upstream_first_byte_mean_seconds{";
     let mean: f64 = metric(&larder, &[mean, &second]).parse().unwrap();
     assert!(mean > 0.0);
+
+    // Most of all where the download fails.
+    let failed = traced(&["example.com/nowhere@v1.0.0"], 1);
+    assert!(
+        failed.contains("behind ") && failed.contains(&second),
+        "{failed}"
+    );
 }
 
 fn source_of(larder: &Larder, target: &str) -> Option<String> {

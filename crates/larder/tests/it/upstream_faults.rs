@@ -254,6 +254,17 @@ fn a_long_retry_after_is_passed_on() {
 }
 
 #[test]
+fn a_503_says_when_to_come_back_though_upstream_did_not() {
+    let upstream = FakeUpstream::with([&hello()]);
+    upstream.misbehave_under("/", Behaviour::normal().status(429, "slow down\n"));
+    let larder = larder_over(&upstream);
+    let answer = larder.get(&hello().url_path("mod"));
+    let pause = answer.header("retry-after").map(str::to_owned);
+    assert!(pause.is_some_and(|pause| pause.parse::<u32>().is_ok()));
+    expect_error(answer, 503);
+}
+
+#[test]
 fn an_upstream_that_comes_back_is_used_again() {
     let upstream = FakeUpstream::with([&hello()]);
     upstream.misbehave_under("/", Behaviour::normal().status(501, "no\n"));

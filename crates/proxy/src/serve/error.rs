@@ -19,6 +19,9 @@ use crate::observe::Outcome;
 const BODY_LINES: usize = 8;
 const BODY_BYTES: usize = 600;
 
+/// When to come back to an upstream that is busy and does not say it.
+const BUSY_PAUSE: Duration = Duration::from_secs(30);
+
 /// What the wire says of a failure.
 #[derive(Debug)]
 pub(super) struct Said {
@@ -303,7 +306,10 @@ fn source(error: &SourceError, room: Room) -> Parts {
     let notes = failure.notes.iter().take(ADVICE_LINES - 1);
     let advice: Vec<&str> = notes.chain(&cure).map(String::as_str).collect();
     let lines = evidence_and_advice(head, theirs.trim(), &advice, room);
-    (status, outcome, failure.retry_after, lines)
+    // Told also where upstream did not say it, or was not asked, because our own queue for it was too long.
+    let busy = failure.kind == SourceErrorKind::Busy;
+    let retry_after = failure.retry_after.or(busy.then_some(BUSY_PAUSE));
+    (status, outcome, retry_after, lines)
 }
 
 /// Whose fault a failure is, in a word that a developer knows.
@@ -488,6 +494,11 @@ mod tests {
         check(SourceErrorKind::Gone, 410);
         check(SourceErrorKind::Refused, 403);
         check(SourceErrorKind::Busy, 503);
+        let busy = say(&Failure::source(SourceError::new(
+            SourceErrorKind::Busy,
+            "too many",
+        )));
+        assert_eq!(busy.retry_after, Some(BUSY_PAUSE));
         check(SourceErrorKind::Unreachable, 502);
         check(SourceErrorKind::Tls, 502);
         check(SourceErrorKind::TimedOut, 504);

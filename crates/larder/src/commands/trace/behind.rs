@@ -19,7 +19,7 @@ pub(super) struct Behind {
     upstreams: Vec<EntryDocument>,
 }
 
-/// Asks every entry that answered as a Larder does. One that doesn't say is left out: it may be an earlier Larder, or stand
+/// Asks every entry that answered as a Larder does, a failure included: then it is of the most use. One that doesn't say is left out: it may be an earlier Larder, or stand
 /// behind a server that passes on nothing but modules.
 pub(super) async fn ask(plan: &Plan, client: &TimedClient, walked: &Walked) -> Vec<Behind> {
     let mut behind = Vec::new();
@@ -31,7 +31,7 @@ pub(super) async fn ask(plan: &Plan, client: &TimedClient, walked: &Walked) -> V
         let is_larder = walked.requests.iter().any(|(step, exchange)| {
             let reply = exchange.result.as_ref().ok();
             step.asked == name
-                && reply.is_some_and(|reply| reply.header("x-larder-source").is_some())
+                && reply.is_some_and(|reply| reply.header("x-larder-cache").is_some())
         });
         if is_larder && let Some(document) = document(client, &proxy.url).await {
             behind.push(Behind {
