@@ -16,7 +16,7 @@ use crate::database_http::DatabaseHttp;
 use crate::file::FileSource;
 use crate::group::{Group, GroupMember, GroupMode};
 use crate::http_client::ClientError;
-use crate::options::UpstreamOptions;
+use crate::options::{Repeats, UpstreamOptions};
 use crate::privacy::{Privacy, PrivateAware};
 use crate::refresh::Refresher;
 use crate::upstream::Upstream;
@@ -143,7 +143,13 @@ pub fn build(
             .iter()
             .find(|group| group.entries.contains(&index) && group.entries.len() > 1);
         let mut options = options(&spec.url);
-        options.repeats_unanswered = of_group.is_none();
+        let another_is_asked = spec.fall_back == FallBack::Any
+            && matches!(entries.get(index + 1), Some(next) if *next != ProxyEntry::Off);
+        options.repeats = match of_group {
+            Some(_) => Repeats::Never,
+            None if another_is_asked => Repeats::WhileWell,
+            None => Repeats::Always,
+        };
         let observer = options.observer.clone();
         let (source, breaker) = proxy_source(&spec.url, &guard, options, &mut upstreams)?;
         let Some(of_group) = of_group else {

@@ -76,7 +76,7 @@ pub use http_client::ClientError;
 pub use http_proxy::HttpProxies;
 pub use netrc::Netrc;
 pub use observer::{GroupEvent, NoObserver, UpstreamObserver};
-pub use options::UpstreamOptions;
+pub use options::{Repeats, UpstreamOptions};
 pub use refresh::{Refresher, RepositoryAddress, Touched};
 pub use repository::{
     Archive, Commit, Freshness, GitProtocol, ObjectName, Refs, Repositories, Repository,

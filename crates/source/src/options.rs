@@ -9,6 +9,18 @@ use crate::netrc::Netrc;
 use crate::observer::{NoObserver, UpstreamObserver};
 use crate::tls::TlsRoots;
 
+/// When a question is asked again that failed without a byte of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeats {
+    /// As often as [`UpstreamOptions::attempts`] allows: for an upstream that nobody stands in for.
+    Always,
+    /// While most of the last questions were answered. For one behind which another is asked after any failure: what
+    /// happened once may heal, and what happens to all of them must not be waited for by each.
+    WhileWell,
+    /// Not at all: for the members of a group, where another member is the better second try.
+    Never,
+}
+
 /// How an upstream is asked. [`UpstreamOptions::new`] gives the defaults named here.
 ///
 /// There is no total time-out anywhere: a transfer that makes progress may take as long as it needs.
@@ -27,10 +39,9 @@ pub struct UpstreamOptions {
     pub minimum_rate_window: Duration,
     /// Requests for one question, the first included. Default 4.
     pub attempts: u32,
-    /// Whether a question that failed without a byte of an answer is asked again. Default true; false for the
-    /// members of a group, where another member is the better second try. What was cut is resumed in either case,
-    /// and so is waited where upstream says when to come back.
-    pub repeats_unanswered: bool,
+    /// Whether a question that failed without a byte of an answer is asked again. What was cut is resumed in any case,
+    /// and so is waited where upstream says when to come back. Default [`Repeats::Always`].
+    pub repeats: Repeats,
     /// The pause before the first retry; doubled for each later one, up to [`Self::longest_backoff`], and
     /// then drawn between its half and its whole. Default 200 ms.
     pub first_backoff: Duration,
@@ -69,7 +80,7 @@ impl UpstreamOptions {
             minimum_bytes_per_second: 1024,
             minimum_rate_window: Duration::from_secs(60),
             attempts: 4,
-            repeats_unanswered: true,
+            repeats: Repeats::Always,
             first_backoff: Duration::from_millis(200),
             longest_backoff: Duration::from_secs(5),
             longest_retry_after: Duration::from_secs(20),

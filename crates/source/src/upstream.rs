@@ -17,7 +17,7 @@ use crate::address::AddressGuard;
 use crate::answer::{self, AnswerKind, FIRST_LOOK_BYTES};
 use crate::breaker::{Admission, Breaker, is_reached_by};
 use crate::http_client::{BodyFailure, ClientError, HttpClient, Reply, RequestFailure, text_of};
-use crate::options::UpstreamOptions;
+use crate::options::{Repeats, UpstreamOptions};
 use crate::vitals::Vitals;
 use crate::{
     Fetched, Listing, Resolved, Sink, SinkError, Source, SourceError, SourceErrorKind, SourceName,
@@ -197,7 +197,7 @@ impl Upstream {
                 Err(failure) => failure,
             };
             let unanswered = transfer.received == 0 && failure.error.0.retry_after.is_none();
-            if unanswered && !self.options.repeats_unanswered {
+            if unanswered && !self.repeats() {
                 return Err(failure.error);
             }
             let pause = self.pause_before_retry(&failure.error, transfer.attempts);
@@ -218,6 +218,15 @@ impl Upstream {
                 }
                 _ => return Err(failure.error),
             }
+        }
+    }
+
+    /// True where a question is worth asking again that was not answered.
+    fn repeats(&self) -> bool {
+        match self.options.repeats {
+            Repeats::Always => true,
+            Repeats::WhileWell => self.vitals().error_rate < 0.5,
+            Repeats::Never => false,
         }
     }
 

@@ -56,6 +56,43 @@ fn what_heals_by_itself_is_asked_again_before_the_next_one_or_an_error() {
 }
 
 #[test]
+fn an_upstream_that_fails_each_time_is_not_waited_for_by_each_where_another_is_asked() {
+    let modules: Vec<Module> = (0..24)
+        .map(|number| Module::new(&format!("example.com/m{number}"), "v1.0.0"))
+        .collect();
+    let (bad, good) = (FakeUpstream::start(), FakeUpstream::with(&modules));
+    bad.misbehave_under("/", Behaviour::normal().status(500, "oops\n"));
+    let larder = larder()
+        .upstream(format!("{}|{}", bad.url(), good.url()))
+        .start();
+    let mut asked = Vec::new();
+    for module in &modules {
+        let mod_file = module.url_path("mod");
+        larder.get(&mod_file).expect_body(&module.go_mod_file());
+        asked.push(bad.count(&mod_file));
+    }
+    assert!(asked[0] > 1, "the first may heal: {asked:?}");
+    assert_eq!(asked[12..], [1; 12], "{asked:?}");
+
+    bad.behave();
+    modules.iter().for_each(|module| bad.add(module));
+    let newer: Vec<Module> = (0..24)
+        .map(|number| Module::new(&format!("example.com/n{number}"), "v1.0.0"))
+        .collect();
+    newer.iter().for_each(|module| bad.add(module));
+    for module in &newer {
+        larder.get(&module.url_path("mod")).expect_status(200);
+    }
+    bad.misbehave(
+        "/example.com/hello/@v/v1.0.0.mod",
+        Behaviour::normal().status(500, "oops\n").times(1),
+    );
+    bad.add(&hello());
+    larder.get(&hello().url_path("mod")).expect_status(200);
+    assert_eq!(bad.count(&hello().url_path("mod")), 2, "it is well again");
+}
+
+#[test]
 fn each_outcome_of_the_only_upstream_has_its_status() {
     let check = |behaviour: Behaviour, status: u16, parts: &[&str]| {
         let upstream = FakeUpstream::start();
