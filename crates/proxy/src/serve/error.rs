@@ -308,7 +308,7 @@ fn source(error: &SourceError, room: Room) -> Parts {
     let lines = evidence_and_advice(head, theirs.trim(), &advice, room);
     // Told also where upstream did not say it, or was not asked, because our own queue for it was too long.
     let busy = failure.kind == SourceErrorKind::Busy;
-    let retry_after = failure.retry_after.or(busy.then_some(BUSY_PAUSE));
+    let retry_after = failure.retry_after.or_else(|| busy.then_some(BUSY_PAUSE));
     (status, outcome, retry_after, lines)
 }
 
