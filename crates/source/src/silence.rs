@@ -61,8 +61,20 @@ impl Silence {
         }
     }
 
-    fn enter(&self, stage: Stage) {
-        *self.0.lock() = stage;
+    /// A connection is being made for it, until what this returns is dropped.
+    fn connects(self) -> Connecting {
+        *self.0.lock() = Stage::Connecting;
+        Connecting(self)
+    }
+}
+
+/// A connection on its way. It may be given up without an end of its own (where another one was free first, and this one
+/// takes too long), and the request must not be borne in silence for ever then.
+struct Connecting(Silence);
+
+impl Drop for Connecting {
+    fn drop(&mut self) {
+        *self.0.0.lock() = Stage::Waiting(Instant::now());
     }
 }
 
@@ -98,16 +110,11 @@ where
     }
 
     fn call(&mut self, target: R) -> Self::Future {
-        let asking = ASKING.try_with(Silence::clone).ok();
-        if let Some(silence) = &asking {
-            silence.enter(Stage::Connecting);
-        }
+        let told = ASKING.try_with(Silence::clone).ok().map(Silence::connects);
         let connecting = self.0.call(target);
         Box::pin(async move {
             let connected = connecting.await;
-            if let Some(silence) = &asking {
-                silence.enter(Stage::Waiting(Instant::now()));
-            }
+            drop(told);
             connected
         })
     }
@@ -175,6 +182,21 @@ mod tests {
         let (took, is_answered) =
             ask(Duration::from_secs(9), Some(Duration::from_millis(1900))).await;
         assert!(is_answered, "after {took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_is_given_up_does_not_make_the_silence_endless() {
+        let began = Instant::now();
+        let mut connector = ConnectionLayer.layer(Slow(Duration::from_secs(3600)));
+        let answer = Silence::broken_by(LIMIT, async {
+            let connecting = connector.call(());
+            // The request goes out over another connection, and the time-out of this one strikes.
+            assert!(tokio::time::timeout(LIMIT, connecting).await.is_err());
+            std::future::pending::<()>().await;
+        });
+        let given_up = tokio::time::timeout(LIMIT * 10, answer).await;
+        assert!(given_up.unwrap().is_none());
+        assert!(began.elapsed() < LIMIT * 2 + Duration::from_millis(5));
     }
 
     #[tokio::test(start_paused = true)]

@@ -459,9 +459,9 @@ impl Evictor {
 
     async fn survey(&self) -> Result<Survey, StoreError> {
         let (disk, usage) = (self.parts.disk.clone(), Arc::clone(&self.parts.usage));
-        let mut pinned = self.pinned();
+        let pinned = self.pinned();
         blocking(move || {
-            pinned.read()?;
+            let mut pinned = pinned()?;
             let mut survey = Survey {
                 table: usage.last_use.table()?,
                 by_minute: BTreeMap::new(),
@@ -477,7 +477,7 @@ impl Evictor {
                 };
                 survey.stored_bytes += file.len_bytes;
                 let minute = last_used(&mut survey.table, &file);
-                if pinned.covers(&file) {
+                if pinned.by(&file).is_some() {
                     survey.pinned_bytes += file.len_bytes;
                 } else {
                     *survey.by_minute.entry(minute).or_default() += file.len_bytes;
@@ -498,10 +498,10 @@ impl Evictor {
         evicted: &mut Evicted,
     ) -> Result<(), StoreError> {
         let (disk, usage) = (self.parts.disk.clone(), Arc::clone(&self.parts.usage));
-        let mut pinned = self.pinned();
+        let pinned = self.pinned();
         let (found, mut candidates) = mpsc::channel::<WalkedFile>(DELETIONS);
         let walk = tokio::spawn(blocking(move || {
-            pinned.read()?;
+            let mut pinned = pinned()?;
             let mut left_of_minute = cut.bytes_of_minute;
             for walked in disk.walk() {
                 if usage.is_forsaken() {
@@ -512,7 +512,8 @@ impl Evictor {
                 };
                 let minute = last_used(&mut table, &file);
                 let lately = usage.last_use.lately(FileHash::of(&file.key));
-                if minute.max(lately.unwrap_or_default()) > cut.minute || pinned.covers(&file) {
+                if minute.max(lately.unwrap_or_default()) > cut.minute || pinned.by(&file).is_some()
+                {
                     continue;
                 }
                 if minute == cut.minute {
@@ -591,14 +592,12 @@ impl Evictor {
         Ok(())
     }
 
-    fn pinned(&self) -> Pinned {
-        Pinned {
-            pins: self.parts.pins.clone(),
-            set: Arc::default(),
-            is_private: Arc::clone(&self.parts.is_private),
-            answers: self.parts.answers.clone(),
-            listed: None,
-        }
+    /// What reads, off the reactor, what may not go.
+    fn pinned(&self) -> impl FnOnce() -> Result<Pinned, StoreError> + Send + 'static {
+        let pins = self.parts.pins.clone();
+        let is_private = Arc::clone(&self.parts.is_private);
+        let answers = self.parts.answers.clone();
+        move || Pinned::now(&pins, is_private, answers)
     }
 }
 
@@ -646,7 +645,6 @@ impl PinnedBy {
 
 /// What may not go, while a walk passes the modules one after the other.
 pub struct Pinned {
-    pins: Pins,
     set: Arc<PinSet>,
     is_private: Arc<dyn Fn(&ModulePath) -> bool + Send + Sync>,
     answers: Answers,
@@ -665,26 +663,16 @@ impl Pinned {
     /// # Errors
     /// The pins cannot be read.
     pub fn now(
-        pins: Pins,
+        pins: &Pins,
         is_private: Arc<dyn Fn(&ModulePath) -> bool + Send + Sync>,
         answers: Answers,
     ) -> Result<Self, StoreError> {
         Ok(Self {
             set: pins.current()?,
-            pins,
             is_private,
             answers,
             listed: None,
         })
-    }
-
-    fn read(&mut self) -> Result<(), StoreError> {
-        self.set = self.pins.current()?;
-        Ok(())
-    }
-
-    fn covers(&mut self, file: &WalkedFile) -> bool {
-        self.by(file).is_some()
     }
 
     /// Why a file stays; `None` where it may go. Blocks. The files of a module are best asked for one after the other.

@@ -208,7 +208,7 @@ async fn pinned_private_and_withdrawn_versions_stay_and_the_shortage_is_told() {
     folder.answers.write(&list, &answer).await.unwrap();
 
     let mut pinned = Pinned::now(
-        folder.evictor.parts.pins.clone(),
+        &folder.evictor.parts.pins,
         Arc::clone(&folder.evictor.parts.is_private),
         folder.answers.clone(),
     )

@@ -65,7 +65,7 @@ pub(super) fn list(
     let store = open_store(config)?;
     let private = config.private.clone();
     let mut pinned = Pinned::now(
-        Pins::of(&config.cache_dir),
+        &Pins::of(&config.cache_dir),
         Arc::new(move |module_path| private.matches(module_path.as_str())),
         Answers::open(&config.cache_dir).map_err(Complaint::from_error)?,
     )

@@ -19,8 +19,8 @@ pub(super) struct Behind {
     upstreams: Vec<EntryDocument>,
 }
 
-/// Asks every entry that answered as a Larder does, a failure included: then it is of the most use. One that doesn't say is left out: it may be an earlier Larder, or stand
-/// behind a server that passes on nothing but modules.
+/// Asks every entry that answered as a Larder does, a failure included: then it is of the most use. One that doesn't
+/// say is left out: it may be an earlier Larder, or stand behind a server that passes on nothing but modules.
 pub(super) async fn ask(plan: &Plan, client: &TimedClient, walked: &Walked) -> Vec<Behind> {
     let mut behind = Vec::new();
     for entry in plan.entries() {
