@@ -149,7 +149,7 @@ impl Faults {
         }
         text.push_str("\n![Each fault over time](faults.svg)\n");
         text.push_str(
-            "\n| both upstreams die | cached files served | list and latest stale with `Age` | misses 502–504 | slowest of 32 at once, when nothing is known of the outage, of the stall time-out | slowest of 32 then |\n|---|---|---|---|---|---|\n",
+            "\n| both upstreams die | cached files served | list and latest stale with `Age` | misses 502–504 | slowest of 32 at once, right after those answers, of the stall time-out | slowest of the next 32 |\n|---|---|---|---|---|---|\n",
         );
         for both in &self.both_die {
             let _ = writeln!(

@@ -106,7 +106,7 @@ struct BothDie {
     answers_stale_with_age: usize,
     misses_asked: usize,
     misses_502_to_504: usize,
-    /// Of those that are asked for when nothing is known yet of the outage.
+    /// Of those that are asked for right after the stale answers, whose refreshes have met the outage already.
     misses_worst_ms: f64,
     /// Of those that are asked for after them.
     later_misses_worst_ms: f64,
@@ -454,7 +454,6 @@ impl<'a> Lab<'a> {
         });
         let answers_stale_with_age = stale.count();
         let first = ask_for_missing(&larder, "first");
-        // By now the breakers know.
         let later = ask_for_missing(&larder, "later");
         let is_told = |reply: &&Reply| matches!(reply.status, Some(502..=504));
         Some(BothDie {
